@@ -1,0 +1,1 @@
+"""Devices: data, lowering, code generation and the emulator."""

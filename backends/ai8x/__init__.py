@@ -1,0 +1,1 @@
+"""What both devices of the family share: lowering to registers and C."""

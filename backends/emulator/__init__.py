@@ -1,0 +1,1 @@
+"""A register-accurate emulator of the accelerators, independent of the compiler."""

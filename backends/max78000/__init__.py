@@ -1,0 +1,1 @@
+"""The MAX78000: 64 processors, 32 layers."""

@@ -1,0 +1,1 @@
+"""The op classes of the four levels."""

@@ -1,0 +1,1 @@
+"""The IR core: ops, graphs, types, locations, diagnostics, text, passes."""

@@ -1,0 +1,1 @@
+"""Text to ops and pipelines."""

@@ -1,0 +1,1 @@
+"""Hand-written C that the generated projects contain."""

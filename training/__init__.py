@@ -1,0 +1,1 @@
+"""Layers and quantisation-aware training with the arithmetic of the device."""
