@@ -1,0 +1,78 @@
+"""The float level: one op is one framework layer, with ONNX's names and conventions.
+
+Tensors are batch, channels, spatial axes; `pads` are all begins, then all ends.
+"""
+
+from ai8xc.dialects.nn.arithmetic import (
+    Abs,
+    Add,
+    BitwiseOr,
+    BitwiseXor,
+    Cast,
+    Clip,
+    Div,
+    Identity,
+    LeakyRelu,
+    Mul,
+    Relu,
+    Sigmoid,
+    Softmax,
+    Sub,
+    Tanh,
+)
+from ai8xc.dialects.nn.layers import (
+    AveragePool,
+    BatchNorm,
+    Constant,
+    Conv,
+    ConvTranspose,
+    Gemm,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    Linear,
+    MatMul,
+    MaxPool,
+    ReduceMean,
+)
+from ai8xc.dialects.nn.layout import Concat, Pad, PadMode, Reshape, Resize, Slice, Transpose
+from ai8xc.dialects.nn.quantization import INTEGER_KINDS, Dequantize, Quantize
+
+__all__ = [
+    "INTEGER_KINDS",
+    "Abs",
+    "Add",
+    "AveragePool",
+    "BatchNorm",
+    "BitwiseOr",
+    "BitwiseXor",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "ConvTranspose",
+    "Dequantize",
+    "Div",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Identity",
+    "LeakyRelu",
+    "Linear",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "Pad",
+    "PadMode",
+    "Quantize",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Sub",
+    "Tanh",
+    "Transpose",
+]
