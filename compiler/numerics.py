@@ -62,7 +62,7 @@ def average(sums: Ints, count: int, *, rounding: bool = False) -> NDArray[np.int
     wide = sums.astype(np.int64)
     magnitude = np.abs(wide)
     quotient = (2 * magnitude + count) // (2 * count) if rounding else magnitude // count
-    return np.sign(wide) * quotient
+    return np.asarray(np.sign(wide) * quotient)
 
 
 def combine(operation: Literal["add", "sub", "or", "xor"], operands: Sequence[Ints]) -> Ints:

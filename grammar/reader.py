@@ -107,7 +107,8 @@ def _syntax_error(error: UnexpectedInput, rule: Rule, source: str, text: str) ->
     elif isinstance(error, UnexpectedToken):
         found = f"`{error.token}`"
     else:
-        found = f"`{text[error.pos_in_stream : error.pos_in_stream + 1]}`"
+        at = error.pos_in_stream or 0
+        found = f"`{text[at : at + 1]}`"
     allowed: set[str] = set()
     if isinstance(error, UnexpectedToken):
         allowed = error.accepts or error.expected
