@@ -35,10 +35,12 @@ def print_graph(graph: Graph) -> str:
 
 def print_op(op: Op) -> str:
     """Return one op without its result: `q.relu(%x) : tensor<1x4xi8> loc("relu")`."""
-    operands = ", ".join(_operands(op))
-    attributes = print_attributes(op)
-    place = print_loc(op.loc)
-    return f"{op.opcode}({operands}){attributes} : {op.type}{place}"
+    return f"{print_call(op)} : {op.type}{print_loc(op.loc)}"
+
+
+def print_call(op: Op) -> str:
+    """Return one op without result, type and place, also where it has no type."""
+    return f"{op.opcode}({', '.join(_operands(op))}){print_attributes(op)}"
 
 
 def print_attributes(op: Op) -> str:

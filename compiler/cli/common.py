@@ -1,0 +1,157 @@
+"""What the commands share: options, and how findings and mistakes of ours are told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ai8xc.device import Device
+    from ai8xc.ir.diag import Diagnostic
+    from ai8xc.ir.passes import PassFailed
+
+Format = Literal["text", "json", "sarif"]
+F = TypeVar("F", bound=Callable[..., None])
+
+REJECTED: Final = 1
+UNUSABLE: Final = 2
+INTERNAL: Final = 70
+"""Exit code of a mistake of ours (EX_SOFTWARE of sysexits.h)."""
+
+
+def format_option(*choices: str) -> Callable[[F], F]:
+    """The option `--format`."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(choices),
+        default=choices[0],
+        show_default=True,
+        help="How findings are written.",
+    )
+
+
+load_option = click.option(
+    "--load",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Import this Python file first: it registers passes.",
+)
+
+
+class DeviceName(click.ParamType["Device"]):
+    """A device by name or alias."""
+
+    name = "device"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Device:
+        """Return the description of the device."""
+        from ai8xc.device import load_device
+
+        try:
+            return load_device(str(value))
+        except KeyError as error:
+            self.fail(str(error.args[0]), param, ctx)
+
+
+device_option = click.option(
+    "--device", type=DeviceName(), help="The chip, max78000 or max78002 (see `ai8xc devices`)."
+)
+
+
+@dataclass
+class Report:
+    """The findings of one command, told when it ends.
+
+    `source` names the user's file, `text` is its content where it is `.ir` text, `effect` what an
+    error means for the outputs. Findings go to the standard error, or to the standard output
+    where they are what the command is for (`to_output`).
+    """
+
+    source: str
+    form: Format = "text"
+    device: Device | None = None
+    effect: str = ""
+    to_output: bool = False
+    text: str = ""
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def tell(self) -> None:
+        """Write the findings."""
+        stream = sys.stdout if self.to_output else sys.stderr
+        written = self.document(stream.isatty() and not os.environ.get("NO_COLOR"))
+        if written:
+            stream.write(written)
+            stream.flush()
+
+    def document(self, colour: bool) -> str:
+        """Return the findings in the wanted format; nothing for text without findings."""
+        if self.form == "json":
+            from ai8xc.ir.report_json import to_json
+
+            return to_json(self.diagnostics, self.device.name if self.device else None)
+        if self.form == "sarif":
+            from ai8xc import __version__
+            from ai8xc.ir.report_json import to_sarif
+
+            return to_sarif(self.diagnostics, __version__)
+        if not self.diagnostics:
+            return ""
+        from ai8xc.ir.report import Paint, render_all
+
+        paint = Paint(colour)
+        return render_all(self.diagnostics, self.source, paint, self.text, self.effect)
+
+
+@contextmanager
+def reporting(report: Report) -> Iterator[Report]:
+    """Run the body of a command; tell its findings and leave with the exit code they ask for."""
+    from ai8xc.ir.diag import Rejected, errors
+    from ai8xc.ir.passes import PassFailed
+
+    code = 0
+    try:
+        yield report
+    except Rejected as rejected:
+        known = {id(diagnostic) for diagnostic in report.diagnostics}
+        report.diagnostics += [d for d in rejected.diagnostics if id(d) not in known]
+        code = UNUSABLE if rejected.unusable else REJECTED
+    except PassFailed as failed:
+        write_reproducer(failed, report.device)
+        code = INTERNAL
+    report.tell()
+    if code or errors(report.diagnostics):
+        raise click.exceptions.Exit(code or REJECTED)
+
+
+def write_reproducer(failed: PassFailed, device: Device | None) -> None:
+    """Write `crash.ir`, whose first line repeats the failure, and say so."""
+    from ai8xc.files import ir_files, write_files
+
+    cause = failed.__cause__
+    why = f"{type(cause).__name__}: {cause}" if cause else str(failed)
+    files = ir_files("crash", failed.graph, reproducer_head(failed.left, device, why))
+    write_files(Path.cwd(), files)
+    click.echo(f"internal error: {failed}\n{why}", err=True)
+    click.echo(
+        "   = note: this is a mistake of ai8xc (or of a loaded pass), not of the model\n"
+        "   = help: `crash.ir` repeats it; its first line is the command. Please report it",
+        err=True,
+    )
+
+
+def reproducer_head(left: Sequence[object], device: Device | None, why: str) -> str:
+    """Return the comment lines at the top of a reproducer."""
+    pipeline = ",".join(map(str, left))
+    chip = f" --device {device.name}" if device else ""
+    comment = "\n".join(f"// {line}" for line in why.splitlines())
+    return f"// RUN: ai8xc opt{chip} --passes '{pipeline}'\n{comment}\n"

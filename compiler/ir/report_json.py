@@ -1,0 +1,95 @@
+"""Diagnostics as machines read them: one JSON document, or SARIF 2.1.0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ai8xc.ir.diag import Diagnostic, Rule
+
+_LEVEL: Final = {"error": "error", "warning": "warning", "note": "note"}
+_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
+
+Json = dict[str, object]
+
+
+def to_record(diagnostic: Diagnostic) -> Json:
+    """Return one finding; `location` names the file and the user's node or line."""
+    return {
+        "rule": diagnostic.rule.id,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "location": str(diagnostic.loc),
+        "notes": list(diagnostic.notes),
+        "help": diagnostic.help,
+    }
+
+
+def to_json(diagnostics: Iterable[Diagnostic], device: str | None = None) -> str:
+    """Return `{"device": ..., "diagnostics": [...]}` on one line."""
+    found = [to_record(diagnostic) for diagnostic in diagnostics]
+    return json.dumps({"device": device, "diagnostics": found}, ensure_ascii=False) + "\n"
+
+
+def to_sarif(diagnostics: Sequence[Diagnostic], version: str) -> str:
+    """Return a SARIF log with one run and the rules that were broken."""
+    used = {diagnostic.rule.id: diagnostic.rule for diagnostic in diagnostics}
+    order = sorted(used)
+    driver: Json = {
+        "name": "ai8xc",
+        "version": version,
+        "rules": [_rule(used[name]) for name in order],
+    }
+    run: Json = {
+        "tool": {"driver": driver},
+        "results": [_result(found, order.index(found.rule.id)) for found in diagnostics],
+    }
+    log: Json = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(log, ensure_ascii=False, indent=2) + "\n"
+
+
+def _rule(rule: Rule) -> Json:
+    return {
+        "id": rule.id,
+        "shortDescription": {"text": rule.message},
+        "fullDescription": {"text": rule.explanation},
+        "defaultConfiguration": {"level": _LEVEL[rule.severity]},
+    }
+
+
+def _result(found: Diagnostic, index: int) -> Json:
+    text = [found.message, *(f"note: {note}" for note in found.notes)]
+    if found.help:
+        text.append(f"help: {found.help}")
+    result: Json = {
+        "ruleId": found.rule.id,
+        "ruleIndex": index,
+        "level": _LEVEL[found.severity],
+        "message": {"text": "\n".join(text)},
+    }
+    location = _location(found)
+    return result | ({"locations": [location]} if location else {})
+
+
+def _location(found: Diagnostic) -> Json:
+    location: Json = {}
+    if found.loc.source:
+        physical: Json = {"artifactLocation": {"uri": _uri(found.loc.source)}}
+        if found.loc.line:
+            region: Json = {"startLine": found.loc.line}
+            if found.loc.column:
+                region["startColumn"] = found.loc.column
+            physical["region"] = region
+        location["physicalLocation"] = physical
+    if found.loc.nodes:
+        location["logicalLocations"] = [
+            {"fullyQualifiedName": node, "kind": "element"} for node in found.loc.nodes
+        ]
+    return location
+
+
+def _uri(name: str) -> str:
+    from urllib.parse import quote
+
+    return quote(name)

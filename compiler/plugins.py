@@ -1,0 +1,68 @@
+"""What is not known at start-up: dialects, passes of ours and of the user, found and imported."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from ai8xc.ir.diag import Rejected, declare
+from ai8xc.ir.loc import Loc
+
+BROKEN_PLUGIN = declare(
+    "IR053",
+    "`{name}` cannot be loaded: {why}",
+    """A file given by `--load`, or a module named by an entry point of the group `ai8xc.passes` or
+    `ai8xc.backends`, is a Python module that registers passes or backends when it is imported.""",
+)
+
+
+def load_dialects() -> None:
+    """Import every dialect, so that text can name its ops."""
+    import_all("ai8xc.dialects")
+
+
+def load_passes(files: Iterable[Path] = ()) -> None:
+    """Import every pass: the package's, those of installed plug-ins, then `files`."""
+    load_dialects()
+    import_all("ai8xc.passes")
+    load_entry_points("ai8xc.passes")
+    for path in files:
+        load_file(path)
+
+
+def import_all(package: str) -> None:
+    """Import a package and the modules in it."""
+    folder = importlib.import_module(package)
+    for module in pkgutil.iter_modules(folder.__path__, f"{package}."):
+        importlib.import_module(module.name)
+
+
+def load_entry_points(group: str) -> None:
+    """Import what installed distributions offer in an entry-point group."""
+    for entry in entry_points(group=group):
+        try:
+            entry.load()
+        except Exception as error:
+            raise _broken(entry.name, error) from error
+
+
+def load_file(path: Path) -> None:
+    """Import a user's Python file."""
+    if not path.is_file():
+        raise _broken(path.name, FileNotFoundError("there is no such file"))
+    spec = importlib.util.spec_from_file_location(f"ai8xc_loaded_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise _broken(path.name, ImportError("it is not a Python file"))
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    except (Exception, SystemExit) as error:
+        raise _broken(path.name, error) from error
+
+
+def _broken(name: str, error: BaseException) -> Rejected:
+    why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Rejected([BROKEN_PLUGIN.at(Loc(name), name=name, why=why)], unusable=True)
