@@ -33,7 +33,7 @@ def _copy_cycles(layer: Layer) -> int:
 
 def _sum_cycles(layer: Layer) -> int:
     rows, columns = layer.rows, layer.columns
-    zoom = 2 if layer.operator is Operator.TRANSPOSED else 1
+    zoom = 2 if layer.transposed else 1
     height, width = zoom * rows.pooled, zoom * columns.pooled
     window = rows.pool * columns.pool
     late = layer.operands > 1 and not layer.pool_first and window > 1

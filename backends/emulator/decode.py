@@ -17,8 +17,6 @@ class Operator(Enum):
 
     COPY = auto()
     CONV = auto()
-    CONV1D = auto()
-    TRANSPOSED = auto()
     DEPTHWISE = auto()
 
 
@@ -53,6 +51,7 @@ class Layer:
     index: int
     master: int
     operator: Operator
+    transposed: bool
     broadcast: bool
     bypass: bool
     chw: bool
@@ -184,6 +183,7 @@ def decode_layer(registers: RegisterFile, run: Run, index: int) -> Layer:
         index=index,
         master=run.master,
         operator=operator,
+        transposed=read.on("POST", "transposed"),
         broadcast=operator is Operator.DEPTHWISE and read.on("LCTL", "broadcast"),
         bypass=bypass,
         chw=read.on("LCTL", "chw"),
@@ -228,11 +228,7 @@ def _operator(read: _Reader) -> Operator:
     """registers.md 11.3."""
     if read.on("POST", "depthwise"):
         return Operator.DEPTHWISE
-    if read.on("POST", "no_sum"):
-        return Operator.COPY
-    if read.on("POST", "transposed"):
-        return Operator.TRANSPOSED
-    return Operator.CONV1D if read.on("ONED", "conv1d") else Operator.CONV
+    return Operator.COPY if read.on("POST", "no_sum") else Operator.CONV
 
 
 def _passes(read: _Reader) -> int:
@@ -256,7 +252,7 @@ def _kernel_size(read: _Reader, operator: Operator) -> tuple[int, int]:
 def _geometry(read: _Reader, operator: Operator, words: int) -> tuple[Window, Window, int]:
     """registers.md 11.5: both axes and the input words from one pixel to the next."""
     kernel = _kernel_size(read, operator)
-    zoom = 2 if operator is Operator.TRANSPOSED else 1
+    zoom = 2 if read.on("POST", "transposed") else 1
     if not read.new:
         stride = read.get("STRIDE", "stride") + 1
         rows = _counted(read, ("RCNT", "PRCNT"), stride, kernel[0], zoom)
@@ -267,12 +263,10 @@ def _geometry(read: _Reader, operator: Operator, words: int) -> tuple[Window, Wi
     columns = _stopped(read, ("CCNT", "PCCNT"), stride, kernel[1], zoom)
     width = (read.get("CCNT", "stop") + read.get("CCNT", "rest")) // zoom
     columns = replace(columns, size=max(width, columns.size))
-    return rows, columns, step // stride
+    return rows, columns, max(step // stride, words)
 
 
-def _counted(
-    read: _Reader, names: tuple[str, str], stride: int, kernel: int, zoom: int
-) -> Window:
+def _counted(read: _Reader, names: tuple[str, str], stride: int, kernel: int, zoom: int) -> Window:
     """MAX78000: the count field holds the whole axis with its padding."""
     pad = read.get(names[0], "pad")
     size = (read.get(names[0], "count") + 1 - 2 * pad) // zoom
@@ -280,9 +274,7 @@ def _counted(
     return Window(size, pool, 1, stride, (size + stride - pool) // stride, pad, kernel)
 
 
-def _stopped(
-    read: _Reader, names: tuple[str, str], stride: int, kernel: int, zoom: int
-) -> Window:
+def _stopped(read: _Reader, names: tuple[str, str], stride: int, kernel: int, zoom: int) -> Window:
     """MAX78002: the stop field holds the last start position of the pooling window.
 
     The size returned is the part of the axis that matters.
@@ -344,4 +336,5 @@ def _summed(read: _Reader, enabled: NDArray[np.intp], quad: bool) -> NDArray[np.
     if quad:
         return enabled
     sources = 1 << read.run.master | read.get("LCTL", "sources")
-    return enabled[(sources >> (enabled // PROCESSORS_PER_GROUP)) & 1 == 1]
+    summed: NDArray[np.intp] = enabled[sources >> enabled // PROCESSORS_PER_GROUP & 1 == 1]
+    return summed

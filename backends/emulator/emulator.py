@@ -6,7 +6,7 @@ import numpy as np
 
 from ai8xc.backends.emulator.decode import Run, decode_run
 from ai8xc.backends.emulator.engine import Memories
-from ai8xc.backends.emulator.findings import Finding, Findings
+from ai8xc.backends.emulator.findings import Finding, Findings, Kind
 from ai8xc.backends.emulator.memory import (
     DEFINED,
     LANES,
@@ -49,9 +49,7 @@ class Emulator:
         )
         self._findings = Findings(strict)
         self._causes = Causes()
-        self._sequencer = Sequencer(
-            self._registers, self._memories, self._findings, self._causes
-        )
+        self._sequencer = Sequencer(self._registers, self._memories, self._findings, self._causes)
         self._fifos = Fifos()
         self._waiting: Run | None = None
         self._load_event = self._sequencer.next_event()
@@ -65,9 +63,7 @@ class Emulator:
     @property
     def interrupt(self) -> bool:
         """True from the end of a run until software clears CTL[12] of every group."""
-        return any(
-            self._registers.field("CTL", "done", group) for group in range(self._map.groups)
-        )
+        return any(self._registers.field("CTL", "done", group) for group in range(self._map.groups))
 
     @property
     def layers(self) -> list[LayerTrace]:
@@ -162,7 +158,7 @@ class Emulator:
             and (address - memory.base) % memory.group_stride < memory.instances * memory.stride
             for memory in self._map.memories.values()
         )
-        kind = "outside-memory" if inside else "unknown-register"
+        kind: Kind = "outside-memory" if inside else "unknown-register"
         what = "a word behind the end of a memory" if inside else "no register is there, it"
         self._findings.add(Finding(kind, f"{what} was {verb}", address))
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai8xc.backends.emulator import operators
-from ai8xc.backends.emulator.decode import PROCESSORS_PER_GROUP, Layer, Operator, Window
+from ai8xc.backends.emulator.decode import PROCESSORS_PER_GROUP, Layer, Operator
 from ai8xc.backends.emulator.kernels import (
     convolution_weights,
     depthwise_weights,
@@ -109,7 +109,7 @@ def compute(layer: Layer, gathered: Gathered, memories: Memories) -> Computed:
             if layer.wide
             else operators.scale(total, layer.shift, layer.relu, layer.absolute)
         )
-    return Computed(values, _spread(layer, gathered.unknown))
+    return Computed(values, _spread(layer, gathered.unknown, memories))
 
 
 def _prepared(layer: Layer, operands: Int8) -> Int8:
@@ -140,7 +140,9 @@ def _total(layer: Layer, x: Int8, memories: Memories) -> Int64:
         groups = layer.processors // PROCESSORS_PER_GROUP
         return _interleaved(
             [
-                _convolved(layer, x[groups == r], layer.processors[groups == r], outputs[r::4], memories)
+                _convolved(
+                    layer, x[groups == r], layer.processors[groups == r], outputs[r::4], memories
+                )
                 for r in range(4)
             ]
         )
@@ -162,15 +164,13 @@ def _convolved(
 ) -> Int64:
     weights = convolution_weights(layer, memories.kernels, processors, outputs)
     kernels = weights.reshape(len(outputs), -1, layer.taps)
-    return operators.correlate(
-        _framed(layer, x), kernels, layer.rows.kernel, layer.columns.kernel
-    )
+    return operators.correlate(_framed(layer, x), kernels, layer.rows.kernel, layer.columns.kernel)
 
 
 def _framed(layer: Layer, x: Int8) -> Int8:
     """All channels `(processors * passes, rows, columns)` with padding."""
     channels = x.reshape(-1, *x.shape[2:])
-    if layer.operator is Operator.TRANSPOSED:
+    if layer.transposed:
         return operators.insert_zeros(channels, layer.rows, layer.columns)
     return operators.surround(channels, layer.rows, layer.columns)
 
@@ -183,18 +183,31 @@ def _interleaved(parts: list[Int64]) -> Int64:
     return result
 
 
-def _spread(layer: Layer, unknown: Mask | None) -> Mask | None:
-    """The output pixels whose windows hold an undetermined input pixel."""
+def _spread(layer: Layer, unknown: Mask | None, memories: Memories) -> Mask | None:
+    """The output pixels that depend on an undetermined input pixel.
+
+    A tap whose weights are all 0 passes nothing on: dilated conv1d layers read such pixels.
+    """
     if unknown is None:
         return None
     pooled = operators.pool_maximum(unknown.astype(np.int8)[None], layer.rows, layer.columns)
-    if not pooled.any():
-        return None
     if layer.operator is Operator.COPY:
-        return pooled[0] != 0
-    ones = np.ones((1, layer.taps), np.int8)
+        return pooled[0] != 0 if pooled.any() else None
+    taps = _used_taps(layer, memories.kernels).astype(np.int8)[None]
     frame = _framed(layer, pooled[:, None])
-    total = operators.correlate_each(frame, ones, layer.rows.kernel, layer.columns.kernel)
-    return total[0] != 0
+    total = operators.correlate_each(frame, taps, layer.rows.kernel, layer.columns.kernel)
+    return total[0] != 0 if total.any() else None
 
 
+def _used_taps(layer: Layer, kernels: KernelMemory) -> Mask:
+    """The taps with a weight other than 0 in any kernel of the layer."""
+    if layer.operator is Operator.DEPTHWISE:
+        own: Mask = (depthwise_weights(layer, kernels) != 0).any(axis=(0, 1))
+        return own
+    used: Mask = np.zeros(layer.taps, np.bool_)
+    for r in range(4):
+        outputs = np.arange(output_count(layer))[r::4]
+        if outputs.size:
+            weights = convolution_weights(layer, kernels, layer.processors, outputs)
+            used |= (weights != 0).any(axis=(0, 1, 2))
+    return used

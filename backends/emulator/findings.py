@@ -55,4 +55,5 @@ class Findings:
         self.items.setdefault(finding)
 
     def __iter__(self) -> Iterator[Finding]:
+        """All findings, oldest first."""
         return iter(self.items)

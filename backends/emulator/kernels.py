@@ -116,10 +116,10 @@ def _bias_bytes(
         groups = number % 4
         start = np.array([-1 if b is None else b for b in layer.bias.offsets])[groups]
         return groups, np.where(start < 0, -1, start + number // 4)
-    start = layer.bias.offsets[group] or 0
+    first = layer.bias.offsets[group] or 0
     if layer.calcx4:
-        return np.full(outputs, group), 4 * start + number
-    return np.full(outputs, group), start + layer.skip_bias + number
+        return np.full(outputs, group), 4 * first + number
+    return np.full(outputs, group), first + layer.skip_bias + number
 
 
 def _depthwise_bytes(layer: Layer) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -38,7 +38,7 @@ class Frame:
     @property
     def count(self) -> int:
         """Words of one memory."""
-        return self.words.shape[1]
+        return int(self.words.shape[1])
 
     def read(self, memories: NDArray[np.intp], start: int, count: int) -> tuple[Lanes, Ids]:
         """`count` words from `start` of each memory: lanes `(n, count, 4)`, states `(n, count)`.

@@ -52,10 +52,10 @@ def pool_average(x: Int8, rows: Window, columns: Window, rounded: bool) -> Int8:
 
 def combine(operands: Int8, function: int) -> Int8:
     """The operands (first axis) combined element by element; sums are clamped once, at the end."""
-    if function == OR:
-        return np.bitwise_or.reduce(operands, axis=0)
-    if function == XOR:
-        return np.bitwise_xor.reduce(operands, axis=0)
+    if function in (OR, XOR):
+        bitwise = np.bitwise_or if function == OR else np.bitwise_xor
+        pattern: Int8 = bitwise.reduce(operands, axis=0)
+        return pattern
     wide = operands.astype(np.int32)
     if function == ADD:
         return _clamp8(wide.sum(axis=0))
@@ -89,8 +89,8 @@ def correlate(frame: Int8, weights: Int8, rows: int, columns: int) -> Int64:
     outputs, channels, _ = weights.shape
     height, width = frame.shape[1] - rows + 1, frame.shape[2] - columns + 1
     bound = int(np.abs(weights.astype(np.int32)).sum(axis=(1, 2), dtype=np.int64).max()) << 7
-    dtype = np.float32 if bound < FLOAT32_EXACT else np.float64
-    kernels = np.ascontiguousarray(weights.transpose(2, 0, 1), dtype)
+    dtype: type[np.floating] = np.float32 if bound < FLOAT32_EXACT else np.float64
+    kernels: NDArray[np.floating] = np.ascontiguousarray(weights.transpose(2, 0, 1), dtype)
     result = np.empty((outputs, height, width), np.int64)
     block = max(1, BLOCK_VALUES // (frame.shape[2] * max(outputs, channels)))
     for top in range(0, height, block):
@@ -119,7 +119,7 @@ def _correlate_block(
 
 
 def correlate_each(frame: Int8, weights: Int8, rows: int, columns: int) -> Int64:
-    """The cross-correlation of each channel with its own kernel; `weights` is `(channels, taps)`."""
+    """The cross-correlation of each channel with its own kernel, `(channels, taps)`."""
     height, width = frame.shape[1] - rows + 1, frame.shape[2] - columns + 1
     result = np.zeros((len(frame), height, width), np.int64)
     for tap in range(rows * columns):
@@ -138,7 +138,8 @@ def scale(total: Int64, shift: int, relu: bool, absolute: bool) -> Int8:
         value = np.maximum(value, 0)
     if absolute:
         value = np.minimum(np.abs(value), 127)
-    return value.astype(np.int8)
+    result: Int8 = value.astype(np.int8)
+    return result
 
 
 def _clamp8(values: Int32) -> Int8:

@@ -169,9 +169,7 @@ class Sequencer:
                 index=layer.index,
                 operator=layer.operator.name.lower(),
                 cycles=layer_cycles(layer, streaming) if has_model else None,
-                read=Area(
-                    tuple(gathered.memories.tolist()), gathered.first, last, not streaming
-                ),
+                read=Area(tuple(gathered.memories.tolist()), gathered.first, last, not streaming),
                 written=area(place, computed.values[0].size, self._handed is None),
                 output=computed.values,
             )
@@ -217,5 +215,3 @@ class Sequencer:
         if memory >= len(data.words) or word >= data.count:
             return False
         return data.writer[memory, word] == event and int(data.words[memory, word]) == value
-
-

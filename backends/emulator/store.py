@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ai8xc.backends.emulator.decode import Layer, Operator
+from ai8xc.backends.emulator.decode import Layer
 from ai8xc.backends.emulator.engine import Computed, Gathered
 from ai8xc.backends.emulator.findings import Finding, Findings
 from ai8xc.backends.emulator.layout import Placement
@@ -147,7 +147,7 @@ def _consumed(layer: Layer, shape: tuple[int, int]) -> NDArray[np.intp]:
 def _last_input(layer: Layer, axis: int, count: int) -> NDArray[np.intp]:
     window = (layer.rows, layer.columns)[axis]
     position = np.arange(count) - window.pad + window.kernel - 1
-    if layer.operator is Operator.TRANSPOSED:
+    if layer.transposed:
         position = position // 2
     return position * window.stride + (window.pool - 1) * window.dilation
 

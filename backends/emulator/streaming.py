@@ -53,9 +53,7 @@ def fifo_sources(registers: RegisterFile, run: Run) -> dict[int, int]:
     if not run.fifo:
         return {}
     groups = [
-        g
-        for g in run.groups
-        if registers.field("ENA", "processors", g, run.first) & FIRST_NIBBLE
+        g for g in run.groups if registers.field("ENA", "processors", g, run.first) & FIRST_NIBBLE
     ]
     return {g: 0 if run.fast_fifo else g for g in groups}
 
@@ -89,7 +87,9 @@ def rolling_buffer(registers: RegisterFile, run: Run, layer: Layer) -> Buffer:
     return Buffer(layer.index, memories, layer.read_word, layer.read_word + words)
 
 
-def check_buffer(buffer: Buffer, others: list[Buffer], data: DataMemory, findings: Findings) -> None:
+def check_buffer(
+    buffer: Buffer, others: list[Buffer], data: DataMemory, findings: Findings
+) -> None:
     """Report a buffer that leaves the memory or shares words with another one."""
     if buffer.stop > data.count:
         findings.add(
