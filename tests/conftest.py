@@ -30,6 +30,14 @@ EXPECTED = re.compile(r"// (error|warning): (\S+) ?(.*?)(?=\s*// (?:error|warnin
 LINE = re.compile(r"^[^:`]*:(\d+)(?::\d+)?(?:: |$)")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--golden-all",
+        action="store_true",
+        help="run every register program of the golden folder, not a sample",
+    )
+
+
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> pytest.Collector | None:
     is_text = file_path.suffix == ".ir" and any(f in file_path.parents for f in TEXT_FOLDERS)
     return TextFile.from_parent(parent, path=file_path) if is_text else None
