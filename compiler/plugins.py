@@ -34,6 +34,18 @@ def load_passes(files: Iterable[Path] = ()) -> None:
         load_file(path)
 
 
+def load_backends(files: Iterable[Path] = ()) -> None:
+    """Import every backend: `ai8xc.backends.<device>.backend`, those of plug-ins, then `files`."""
+    folder = importlib.import_module("ai8xc.backends")
+    for module in pkgutil.iter_modules(folder.__path__, "ai8xc.backends."):
+        name = f"{module.name}.backend"
+        if module.ispkg and importlib.util.find_spec(name):
+            importlib.import_module(name)
+    load_entry_points("ai8xc.backends")
+    for path in files:
+        load_file(path)
+
+
 def import_all(package: str) -> None:
     """Import a package and the modules in it."""
     folder = importlib.import_module(package)
