@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -18,7 +20,7 @@ from ai8xc.ir.core import Data, Graph
 from ai8xc.ir.diag import Rejected, declare
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.printer import constants, print_graph
-from ai8xc.ir.types import element_of
+from ai8xc.ir.types import Array, element_of
 
 UNREADABLE = declare(
     "IR050",
@@ -34,9 +36,13 @@ BAD_ARRAYS = declare(
 UNWRITABLE = declare(
     "IR052",
     "`{name}` cannot be written: {why}",
-    """The folder of an output must exist and be writable. A folder that holds other files than
-    those an earlier run has written there is never replaced.""",
+    """The folder of an output must be writable. A folder that holds other files than those an
+    earlier run has written there is only replaced where `--force` asks for it.""",
 )
+
+MANIFEST: Final = "ai8xc.json"
+_DUMP: Final = re.compile(r"\d\d+-[a-z0-9-]+\.(ir|npz)")
+"""What `NN-<pass>` files are called."""
 
 MAX_TEXT_BYTES: Final = 64 << 20
 MAX_ARRAY_BYTES: Final = 1 << 30
@@ -82,34 +88,48 @@ def read_ir(path: Path) -> Graph:
     """Return the graph in an `.ir` file (`-`: standard input), with the `.npz` beside it."""
     from ai8xc.grammar.reader import read_graph
 
-    text = read_text(path)
+    name = "<stdin>" if str(path) == "-" else path.name
+    return read_graph(read_text(path), name, arrays_beside(path))
+
+
+def arrays_beside(path: Path) -> dict[str, Data]:
+    """Return the arrays in the `.npz` file beside an `.ir` file, none where there is no such."""
     beside = path.with_suffix(".npz")
-    arrays = read_arrays(beside) if str(path) != "-" and beside.exists() else {}
-    return read_graph(text, "<stdin>" if str(path) == "-" else path.name, arrays)
+    return read_arrays(beside) if str(path) != "-" and beside.exists() else {}
+
+
+def read_array(path: Path) -> Array:
+    """Return the array in an `.npy` file."""
+    content = io.BytesIO(read_bytes(path, MAX_ARRAY_BYTES))
+    try:
+        return np.asarray(np.load(content, allow_pickle=False))
+    except Exception as error:  # numpy raises whatever a damaged header leads to
+        why = str(error) or type(error).__name__
+        raise _bad_arrays(path, why) from None
 
 
 def read_arrays(path: Path) -> dict[str, Data]:
     """Return the arrays of an `.npz` file by name."""
-
-    def refuse(why: str) -> Rejected:
-        return Rejected([BAD_ARRAYS.at(Loc(path.name), name=path.name, why=why)], unusable=True)
-
     content = io.BytesIO(read_bytes(path, MAX_ARRAY_BYTES))
     try:
         with zipfile.ZipFile(content) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > MAX_ARRAY_BYTES:
-            raise refuse(f"they take {unpacked} bytes, more than {MAX_ARRAY_BYTES}")
+            raise _bad_arrays(path, f"they take {unpacked} bytes, more than {MAX_ARRAY_BYTES}")
         with np.load(content, allow_pickle=False) as arrays:
             found = {str(key): np.asarray(arrays[key]) for key in arrays.files}
     except Rejected:
         raise
     except Exception as error:  # noqa: BLE001, RUF100 - zipfile, zlib and numpy share no base
-        raise refuse(str(error) or type(error).__name__) from None
+        raise _bad_arrays(path, str(error) or type(error).__name__) from None
     for key, array in found.items():
         if element_of(array.dtype) is None:
-            raise refuse(f"`{key}` holds {array.dtype}")
+            raise _bad_arrays(path, f"`{key}` holds {array.dtype}")
     return {key: Data(array) for key, array in found.items()}
+
+
+def _bad_arrays(path: Path, why: str) -> Rejected:
+    return Rejected([BAD_ARRAYS.at(Loc(path.name), name=path.name, why=why)], unusable=True)
 
 
 def ir_files(stem: str, graph: Graph, head: str = "") -> dict[str, bytes]:
@@ -151,41 +171,60 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         raise _unwritable(folder, error.strerror or str(error)) from None
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes], ours: frozenset[str]) -> None:
+def write_folder(folder: Path, files: Mapping[str, bytes], *, force: bool = False) -> None:
     """Make a folder that holds these files and no others, in one step.
 
-    A folder that exists is replaced if all its files have a suffix in `ours`: it came from an
-    earlier run. Raises `Rejected` otherwise, and where the disk says no.
+    A folder that exists is replaced if it holds nothing but output of an earlier run, or by
+    `force`. Raises `Rejected` otherwise, and where the disk says no.
     """
     folder = Path(os.path.abspath(folder))
     try:
-        if folder.exists():
-            _check_ours(folder, ours)
+        if folder.exists() and not force:
+            _check_ours(folder, files)
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise _unwritable(folder, error.strerror or str(error)) from None
     try:
-        made.chmod(0o755)
-        for name, content in files.items():
-            (made / name).write_bytes(content)
+        _fill(made, files)
         if folder.exists():
-            folder.rename(made / ".old")  # the old one moves into the new one, then is gone
+            aside = folder.with_name(f"{made.name}.old")
+            folder.rename(aside)
             made.rename(folder)
-            shutil.rmtree(folder / ".old")
+            shutil.rmtree(aside)
         else:
             made.rename(folder)
     except OSError as error:
-        shutil.rmtree(made, ignore_errors=True)
         raise _unwritable(folder, error.strerror or str(error)) from None
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
-def _check_ours(folder: Path, ours: frozenset[str]) -> None:
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.chmod(0o755)
+    for name, content in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
+def _check_ours(folder: Path, files: Mapping[str, bytes]) -> None:
     if not folder.is_dir():
         raise _unwritable(folder, "it is a file")
-    foreign = sorted(p.name for p in folder.iterdir() if p.is_dir() or p.suffix not in ours)
+    found = (path for path in folder.rglob("*") if not path.is_dir())
+    names = {path.relative_to(folder).as_posix() for path in found}
+    foreign = sorted(n for n in names - _made_before(folder) - set(files) if not _DUMP.fullmatch(n))
     if foreign:
         raise _unwritable(folder, f"it holds other files, such as `{foreign[0]}`")
+
+
+def _made_before(folder: Path) -> set[str]:
+    """Return the names that the manifest in a folder lists as outputs, and its own."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        return {MANIFEST, *map(str, manifest["outputs"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _unwritable(path: Path, why: str) -> Rejected:

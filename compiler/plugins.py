@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -46,11 +46,25 @@ def load_backends(files: Iterable[Path] = ()) -> None:
         load_file(path)
 
 
-def import_all(package: str) -> None:
-    """Import a package and the modules in it."""
+def load_rules() -> None:
+    """Import every module of ours that declares rules."""
+    load_passes()
+    load_backends()
+    for name in ("driver", "evaluate", "files"):
+        importlib.import_module(f"ai8xc.{name}")
+    for package in ("ai8xc.frontend", "ai8xc.ir", "ai8xc.grammar"):
+        import_all(package, optional=("torch", "onnxruntime"))
+
+
+def import_all(package: str, optional: Sequence[str] = ()) -> None:
+    """Import a package and the modules in it, except those that need an absent `optional` one."""
     folder = importlib.import_module(package)
     for module in pkgutil.iter_modules(folder.__path__, f"{package}."):
-        importlib.import_module(module.name)
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            if error.name not in optional:
+                raise
 
 
 def load_entry_points(group: str) -> None:

@@ -277,11 +277,17 @@ def coerce(raw: Raw, hint: Any) -> object:
     if hint is float and isinstance(raw, int) and not isinstance(raw, bool):
         return float(raw)
     if dataclasses.is_dataclass(hint) and isinstance(raw, dict):
-        hints = typing.get_type_hints(hint)
-        return hint(**{key: coerce(value, hints[key]) for key, value in raw.items()})  # type: ignore[operator] # a class
+        return _coerce_record(raw, hint)
     if hint in (bool, int, float, str) and type(raw) is hint:
         return raw
     raise TypeError(hint)
+
+
+def _coerce_record(raw: Mapping[str, Raw], hint: Any) -> object:
+    hints = typing.get_type_hints(hint)
+    if not raw.keys() <= hints.keys():
+        raise TypeError(hint)
+    return hint(**{key: coerce(value, hints[key]) for key, value in raw.items()})
 
 
 def _coerce_mask(raw: Raw, hint: object) -> object:

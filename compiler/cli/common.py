@@ -63,9 +63,20 @@ class DeviceName(click.ParamType["Device"]):
             self.fail(str(error.args[0]), param, ctx)
 
 
-device_option = click.option(
-    "--device", type=DeviceName(), help="The chip, max78000 or max78002 (see `ai8xc devices`)."
-)
+def device_option(default: str | None = None) -> Callable[[F], F]:
+    """The option `--device`."""
+    return click.option(
+        "--device",
+        type=DeviceName(),
+        default=default,
+        show_default=default is not None,
+        help="The chip, max78000 or max78002 (see `ai8xc devices`).",
+    )
+
+
+def say(text: str) -> None:
+    """Print a line that is not the result of the command."""
+    click.echo(text, err=True)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-COMMANDS: Final = ("opt",)
+COMMANDS: Final = ("compile", "check", "evaluate", "opt", "passes", "devices", "rules", "explain")
 """The commands, in the order of the help; each is a module of this package."""
 
 
@@ -27,12 +27,19 @@ class LazyGroup(click.Group):
         return command if isinstance(command, click.Command) else None
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+_HELP: Final = """Compile trained networks for the MAX78000 and MAX78002 CNN accelerators.
+
+\b
+Exit codes: 0 done; 1 the model breaks rules, which are listed; 2 a file or
+an argument cannot be used; 70 a mistake of this tool, with a reproducer.
+
+\b
+Example:
+  ai8xc compile examples/mnist/mnist.onnx -o build --emit ir
+"""
+
+
+@click.group(cls=LazyGroup, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ai8xc", message="ai8xc %(version)s")
 def cli() -> None:
-    r"""Compile trained networks for the MAX78000 and MAX78002 CNN accelerators.
-
-    \b
-    Exit codes: 0 done; 1 the model breaks rules, which are listed; 2 a file or
-    an argument cannot be used; 70 a mistake of this tool, with a reproducer.
-    """
+    """Run one of the commands."""

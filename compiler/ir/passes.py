@@ -68,12 +68,15 @@ class PassContext:
 class Pass(ABC):
     """One step. Subclasses are frozen dataclasses: their fields are the options of the pass.
 
-    `needs` and `gives` name facts (see `fact`) that hold before and after the step.
+    `needs` and `gives` name facts (see `fact`) that hold before and after the step. A pass that
+    keeps only the outputs of the network, and changes what is computed on the way under the same
+    names, says so by `keeps_values`.
     """
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
     gives: ClassVar[frozenset[str]] = frozenset()
+    keeps_values: ClassVar[bool] = True
 
     @abstractmethod
     def run(self, graph: Graph, ctx: PassContext) -> Graph:

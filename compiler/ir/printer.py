@@ -189,7 +189,7 @@ def print_mlir(graph: Graph) -> str:
     outputs = ", ".join(f"%{op.name}" for op in graph.outputs)
     types = ", ".join(_mlir_type(op.type) for op in graph.outputs)
     lines.append(f'    "{graph.level}.return"({outputs}) : ({types}) -> ()')
-    pairs = [("sym_name", json.dumps(graph.name))]
+    pairs = [("sym_name", _mlir_string(graph.name))]
     pairs += [(key, _mlir_value(value)) for key, value in graph.attributes]
     attributes = ", ".join(f"{_mlir_key(key)} = {text}" for key, text in pairs)
     return "\n".join([*lines, f"  }}) {{{attributes}}} : () -> ()", "}) : () -> ()", ""])
@@ -214,11 +214,13 @@ def _mlir_type(kind: TensorType) -> str:
 
 
 def _mlir_key(key: str) -> str:
-    return key if _IDENTIFIER.fullmatch(key) else json.dumps(key)
+    return key if _IDENTIFIER.fullmatch(key) else _mlir_string(key)
 
 
 def _mlir_string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    escapes: dict[str, str | int | None] = {'"': '\\"', "\\": "\\\\"}
+    escapes |= {chr(code): f"\\{code:02X}" for code in (*range(32), 127)}
+    return f'"{text.translate(str.maketrans(escapes))}"'
 
 
 def _mlir_float(value: float) -> str:

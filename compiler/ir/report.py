@@ -84,15 +84,13 @@ def _plural(count: int, noun: str) -> str:
 
 
 def _excerpt(diagnostic: Diagnostic, text: str) -> Iterator[str]:
-    """Yield the op in question and the line of marks below it; the line of text where no op is."""
-    if diagnostic.subject is not None:
-        yield from _op_excerpt(diagnostic.subject, diagnostic.attribute)
-        return
+    """Yield the op in question, or the line of text, and the line of marks below it."""
     lines = text.splitlines()
     line, column = diagnostic.loc.line, diagnostic.loc.column
-    if 0 < line <= len(lines):
-        shown = lines[line - 1].expandtabs(1)
-        yield shown
+    if diagnostic.subject is not None and (diagnostic.attribute or not lines):
+        yield from _op_excerpt(diagnostic.subject, diagnostic.attribute)
+    elif 0 < line <= len(lines):
+        yield lines[line - 1].expandtabs(1)
         yield " " * (column - 1) + "^" if column else ""
 
 

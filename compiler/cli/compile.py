@@ -1,0 +1,110 @@
+"""`ai8xc compile`: the whole road from a model to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ai8xc.cli.common import (
+    Format,
+    Report,
+    device_option,
+    format_option,
+    load_option,
+    reporting,
+    say,
+)
+from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
+from ai8xc.cli.watch import Watch, WatchArguments, watch_options
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ai8xc.device import Device
+    from ai8xc.driver import Options
+    from ai8xc.ir.passes import Hook
+
+
+class Arguments(WatchArguments, QuantizeArguments):
+    """The arguments of the command, without those of the report."""
+
+    output: Path | None
+    force: bool
+    emit: str
+    sample: Path | None
+    load: tuple[Path, ...]
+    prove: bool
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ai8xc compile net.onnx -o build --device max78000
+  ai8xc compile net.onnx --emit ir --dump-ir steps --prove --sample x.npy
+  ai8xc compile net.onnx -o build --calibration train.npz --weight-bits 8,conv2=4"""
+)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the files; it is replaced if an earlier run made it.",
+)
+@click.option("--force", is_flag=True, help="Replace the folder whatever it holds.")
+@click.option(
+    "--emit", default="c", show_default=True, metavar="LIST", help="What to write: c, ir, ..."
+)
+@device_option("max78000")
+@click.option(
+    "--sample", type=click.Path(path_type=Path), metavar="FILE", help="One input, as `.npy`."
+)
+@quantize_options
+@load_option
+@watch_options
+@click.option("--prove", is_flag=True, help="Prove each step on the sample, or on random input.")
+@format_option("text", "json", "sarif")
+def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Arguments]) -> None:
+    """Compile a model for a device.
+
+    MODEL is an ONNX model (`.onnx`) or a graph of any level as text (`.ir`). All files are
+    written, or none. What is wrong with the model is told at once, with the place
+    in the model and the cure.
+    """
+    folder, force = arguments["output"], arguments["force"]
+    if folder is None and arguments["dump_ir"] is None:
+        raise click.UsageError("nothing to write: give `-o DIR` or `--dump-ir DIR`")
+    with reporting(Report(model.name, form, device, "nothing was written")) as report:
+        from ai8xc.driver import compile_graph, load
+
+        watch = Watch(arguments)
+        options = _options(device, arguments, watch.hooks)
+        graph = load(model)
+        watch.start(graph)
+        result = compile_graph(graph, options)
+        report.diagnostics += result.diagnostics
+        if folder:
+            result.write(folder, force=force)
+        watch.finish(force=force)
+    if folder and form == "text":
+        say(f"wrote {len(result.files)} files to `{folder}`")
+
+
+def _options(device: Device, arguments: Arguments, hooks: tuple[Hook, ...]) -> Options:
+    from ai8xc.cli.quantizing import calibration, settings
+    from ai8xc.driver import Options
+    from ai8xc.files import read_array
+
+    wanted = frozenset(filter(None, arguments["emit"].split(",")))
+    return Options(
+        device=device.name,
+        pipeline=arguments["pipeline"],
+        settings=settings(arguments),
+        sample=read_array(arguments["sample"]) if arguments["sample"] else None,
+        calibration=calibration(arguments),
+        emit=wanted if arguments["output"] else wanted & {"ir"},
+        load=arguments["load"],
+        hooks=hooks,
+        prove=say if arguments["prove"] else None,
+    )

@@ -1,0 +1,263 @@
+"""The driver: the one place that joins front ends, passes and backends."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ai8xc.backends.base import Output, backends
+from ai8xc.device import load_device
+from ai8xc.files import text_files, unusable, write_folder
+from ai8xc.grammar.reader import read_pipeline
+from ai8xc.ir.diag import Diagnostic, Rejected, declare, errors
+from ai8xc.ir.hooks import DumpIr, Say, VerifyEach
+from ai8xc.ir.loc import UNKNOWN, Loc
+from ai8xc.ir.passes import Hook, Pass, PassContext, PassSpec, build, run_pipeline
+from ai8xc.ir.printer import constants, print_graph
+from ai8xc.ir.prove import Prove, random_samples, real_sample
+from ai8xc.ir.verify import verify
+from ai8xc.passes.pipelines import PIPELINES
+from ai8xc.plugins import load_backends, load_dialects, load_passes
+
+if TYPE_CHECKING:
+    from ai8xc.backends.base import Backend
+    from ai8xc.device import Device
+    from ai8xc.ir.core import Graph
+    from ai8xc.ir.types import Array
+
+UNKNOWN_KIND = declare(
+    "IR060",
+    "`{name}` is of no kind that can be read",
+    "The suffix tells the kind of a model: `.onnx` is an ONNX model, `.ir` the text of a graph.",
+)
+NO_BACKEND = declare(
+    "IR061",
+    "there is no backend for {device} that writes {kinds}",
+    """A backend turns the integer graph into files for one device. `--emit ir` needs none: it
+    writes the text of the graph after each pass.""",
+)
+BAD_SAMPLE = declare(
+    "IR062",
+    "the sample cannot be used: {why}",
+    """A sample is one input of the network without the batch axis: C x H x W or C x L. Integers
+    count steps of 1/128, as the accelerators read pixels.""",
+)
+
+
+Reader = Callable[[Path], "Graph"]
+
+READERS: Final[Mapping[str, str]] = {
+    ".onnx": "ai8xc.frontend.onnx_model:read_onnx",
+    ".ir": "ai8xc.files:read_ir",
+}
+"""Who reads a kind of file; imported when such a file comes."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a model is compiled.
+
+    `device` is the name of the chip, or None where none is needed. `pipeline` replaces the
+    default passes; `settings` are options of single passes, by pass and option. `sample` is one
+    input without the batch axis, `calibration` many with it. `emit` says which kinds of files are
+    wanted; `load` names Python files with passes or backends.
+    """
+
+    device: str | None = None
+    pipeline: str | None = None
+    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    sample: Array | None = None
+    calibration: Mapping[str, Array] | None = None
+    emit: frozenset[str] = frozenset()
+    load: tuple[Path, ...] = ()
+    hooks: tuple[Hook, ...] = (VerifyEach(),)
+    prove: Say | None = None
+
+
+@dataclass
+class Result:
+    """What compiling a model gave: the last graph, notes and warnings, the files by name."""
+
+    graph: Graph
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def write(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write all files into a folder, or none; raises `Rejected` where that cannot be done."""
+        write_folder(Path(folder), self.files, force=force)
+
+
+def load(path: Path) -> Graph:
+    """Return the model in a file, verified; raises `Rejected` where it cannot be used."""
+    if path.is_dir():
+        raise unusable(path.name or str(path), "it is a folder")
+    place = READERS.get(path.suffix.lower())
+    if place is None:
+        notes = [f"known are {', '.join(f'`{suffix}`' for suffix in READERS)}"]
+        finding = UNKNOWN_KIND.at(Loc(path.name), name=path.name, notes=notes)
+        raise Rejected([finding], unusable=True)
+    load_dialects()
+    reader: Reader = pkgutil.resolve_name(place)
+    graph = reader(path)
+    findings = errors(verify(graph))
+    if findings:
+        raise Rejected(findings)
+    return graph
+
+
+def passes_of(text: str, settings: Mapping[str, Mapping[str, object]] | None = None) -> list[Pass]:
+    """Return the passes that a text names, named pipelines replaced by their passes.
+
+    `settings` are added to the options in the text. Raises `Rejected` with all that is wrong.
+    """
+    if not text.strip():
+        return []
+    specs: list[PassSpec] = []
+    for spec in read_pipeline(text):
+        named = PIPELINES.get(spec.name)
+        specs += read_pipeline(named) if named is not None else [spec]
+    if settings:
+        specs = [replace(s, options={**s.options, **settings.get(s.name, {})}) for s in specs]
+    return build(specs)
+
+
+def compile_graph(graph: Graph, options: Options) -> Result:
+    """Run the road from the level of `graph` to the files that are wanted.
+
+    Raises `Rejected` with all findings of the step that found an error, and `PassFailed`, our own
+    mistake, with what is needed to repeat it.
+    """
+    device, backend = _backend(options)
+    text = options.pipeline
+    if text is None:
+        text = _default_pipeline(graph.level, backend)
+    pipeline = passes_of(text, options.settings)
+    result = Result(graph)
+    hooks = [*options.hooks, *_hooks(graph, options, result.files)]
+    ctx = PassContext(*_given(graph, options, device))
+    try:
+        result.graph = run_pipeline(graph, pipeline, ctx, hooks)
+    except Rejected as rejected:
+        _keep_order(rejected, ctx)
+        raise
+    result.diagnostics = ctx.diagnostics
+    if backend:
+        out = Output()
+        for kind in sorted(options.emit & backend.emits):
+            backend.emit(kind, result.graph, ctx, out)
+        result.files |= out.files
+    return result
+
+
+def compile(  # the public name, as `ai8xc.compile`
+    model: str | Path,
+    device: str = "max78000",
+    *,
+    sample: Array | None = None,
+    calibration: Array | Mapping[str, Array] | None = None,
+    emit: Iterable[str] = ("c",),
+    pipeline: str | None = None,
+) -> Result:
+    """Compile a model for a device; raises `ai8xc.Rejected` where that cannot be done.
+
+    `sample` is one input (C x H x W or C x L), `calibration` many of them or arrays by the names
+    of the inputs; integers count steps of 1/128. `Result.write` puts the files into a folder.
+    """
+    many = (
+        calibration
+        if isinstance(calibration, Mapping) or calibration is None
+        else {"x": calibration}
+    )
+    options = Options(device, pipeline, {}, sample, many, frozenset(emit))
+    return compile_graph(load(Path(model)), options)
+
+
+def check(model: str | Path, device: str = "max78000") -> list[Diagnostic]:
+    """Return everything that is wrong with a model for a device, and what should be known."""
+    try:
+        return compile_graph(load(Path(model)), Options(device)).diagnostics
+    except Rejected as rejected:
+        if rejected.unusable:
+            raise
+        return rejected.diagnostics
+
+
+def _backend(options: Options) -> tuple[Device | None, Backend | None]:
+    """Return the device and its backend; raises `Rejected` if it cannot emit what is wanted."""
+    load_passes()
+    load_backends(options.load)
+    if options.device is None:
+        return None, None
+    device = load_device(options.device)
+    cls = backends().get(device.name)
+    missing = options.emit - {"ir"} - (cls.emits if cls else frozenset())
+    if missing:
+        kinds = ", ".join(f"`{kind}`" for kind in sorted(missing))
+        known = ", ".join(f"`{kind}`" for kind in sorted({"ir", *(cls.emits if cls else ())}))
+        finding = NO_BACKEND.at(
+            UNKNOWN, help=f"`--emit` takes {known}", device=device.name, kinds=kinds
+        )
+        raise Rejected([finding], unusable=True)
+    return device, cls() if cls else None
+
+
+def _default_pipeline(level: str, backend: Backend | None) -> str:
+    """Return the road from a level to the end."""
+    parts = {"nn": ["float", "integer"], "q": []}.get(level)
+    if parts is None:
+        return ""
+    return ",".join([*parts, *([backend.pipeline] if backend else [])])
+
+
+def _given(graph: Graph, options: Options, device: Device | None) -> Iterator[object]:
+    if device is not None:
+        yield device
+    if options.calibration is not None:
+        from ai8xc.passes.quantization.calibration import Calibration
+
+        yield Calibration(_by_input(graph, options.calibration))
+
+
+def _by_input(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return real values by the names of the inputs; `x` is that of a single input."""
+    if len(graph.inputs) == 1 and graph.inputs[0].name not in arrays and "x" in arrays:
+        arrays = {graph.inputs[0].name: arrays["x"]}
+    return {name: real_sample(array) for name, array in arrays.items()}
+
+
+def _hooks(graph: Graph, options: Options, files: dict[str, bytes]) -> Iterator[Hook]:
+    if "ir" in options.emit:
+        files |= text_files("00-input", print_graph(graph), constants(graph))
+        yield DumpIr(lambda stem, text, arrays: files.update(text_files(stem, text, arrays)))
+    if options.prove:
+        yield Prove(_samples(graph, options.sample), options.prove)
+
+
+def _samples(graph: Graph, sample: Array | None) -> list[Array]:
+    """Return real values with a batch axis for each input; random ones where none are given."""
+    if sample is None:
+        return random_samples(graph)
+    wanted = graph.inputs[0].type.shape[1:]
+    if len(graph.inputs) != 1:
+        raise _bad_sample(f"the network has {len(graph.inputs)} inputs")
+    if sample.dtype.kind not in "fiu" or not np.isfinite(sample).all():
+        raise _bad_sample("it must hold finite numbers")
+    if sample.shape != wanted:
+        raise _bad_sample(f"its shape is {sample.shape}, the input's is {wanted}")
+    return [real_sample(sample)[None]]
+
+
+def _bad_sample(why: str) -> Rejected:
+    return Rejected([BAD_SAMPLE.at(UNKNOWN, why=why)], unusable=True)
+
+
+def _keep_order(rejected: Rejected, ctx: PassContext) -> None:
+    """Put what earlier steps have reported in front of what stopped the road."""
+    known = {id(diagnostic) for diagnostic in rejected.diagnostics}
+    earlier = [diagnostic for diagnostic in ctx.diagnostics if id(diagnostic) not in known]
+    rejected.diagnostics[:0] = earlier

@@ -1,0 +1,170 @@
+"""The proof of a pass on a sample: interpret before, interpret after, compare.
+
+Float graphs are compared with a tolerance, integer graphs bit for bit. Where a pass goes from
+real numbers to integers the results are scaled back and their signal-to-noise ratio is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ai8xc.ir.core import Graph, Input, Op
+from ai8xc.ir.interp import values
+from ai8xc.ir.passes import PassContext, Step
+from ai8xc.ir.types import Array, TensorType
+
+TOLERANCE: Final = 1e-4
+"""Largest difference of float results that counts as equal, relative to the largest magnitude.
+
+Folding constants changes the order of single-precision additions; the relative error of a sum of
+n terms is below n * 2**-24, which is 6e-5 for the thousand terms of a large layer.
+"""
+
+_INTEGER_STEPS: Final = 128
+"""Steps of one unit in a sample of integers: the accelerators read pixels of 8 bits as [-1, 1)."""
+
+
+class ProofFailed(Exception):  # noqa: N818 - says what happened
+    """A pass of ours changed what the graph computes."""
+
+
+def feed(graph: Graph, samples: Sequence[Array]) -> dict[str, Array]:
+    """Return the values of the inputs by name for real-valued samples with a batch axis.
+
+    An integer input gets the nearest integers in the scale of its type (1/128 where it has none).
+    """
+    found = {}
+    for source, sample in zip(graph.inputs, samples, strict=True):
+        found[source.name] = to_stored(sample, source.type)
+    return found
+
+
+def to_stored(real: Array, kind: TensorType) -> Array:
+    """Return real values as a tensor of this type holds them."""
+    from ai8xc.ir.types import INTEGER_RANGE, storage
+
+    if kind.is_float:
+        return real.astype(storage(kind.element))
+    low, high = INTEGER_RANGE[kind.element]
+    steps = np.rint(real.astype(np.float64) / (kind.scale or 1 / _INTEGER_STEPS))
+    return np.asarray(np.clip(steps, low, high).astype(storage(kind.element)))
+
+
+def to_real(stored: Array, kind: TensorType) -> Array:
+    """Return the real values that a tensor of this type stands for."""
+    real: Array = stored.astype(np.float64)
+    return real if kind.scale is None else real * kind.scale
+
+
+def real_sample(sample: Array) -> Array:
+    """Return a sample as real values: integers count steps of 1/128."""
+    if sample.dtype.kind == "f":
+        return sample
+    return np.asarray(sample.astype(np.float64) / _INTEGER_STEPS)
+
+
+def random_samples(graph: Graph, seed: int = 0) -> list[Array]:
+    """Return uniform random values in [-1, 1) for the inputs of a graph."""
+    random = np.random.default_rng(seed)
+    return [random.uniform(-1, 1, source.type.shape) for source in graph.inputs]
+
+
+def snr_db(reference: Array, value: Array) -> float:
+    """Return the signal-to-noise ratio in dB of `value` against `reference`."""
+    signal = float(np.square(reference, dtype=np.float64).sum())
+    noise = float(np.square(reference.astype(np.float64) - value).sum())
+    if noise == 0:
+        return float("inf")
+    return float(10 * np.log10(signal / noise)) if signal else float("-inf")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The values of a graph for the samples: by name, and of its outputs in order."""
+
+    named: Mapping[str, tuple[Op, Array]]
+    outputs: Sequence[tuple[Op, Array]]
+
+
+class Prove:
+    """Hook that proves each pass on samples (real values, one array with batch for each input)."""
+
+    def __init__(self, samples: Sequence[Array], say: Callable[[str], None]) -> None:
+        self.samples = samples
+        self.say = say
+        self._last: tuple[Graph, _Run] | None = None
+
+    def after(self, step: Step, before: Graph, graph: Graph, ctx: PassContext) -> None:
+        """Say that the pass is proven; raises `ProofFailed` with the first op that differs."""
+        name = step.applied.name
+        if graph is before:
+            self.say(f"proven: {name} (nothing changed)")
+            return
+        old, new = self._run(before), self._run(graph)
+        self._last = (graph, new)
+        if _is_real(before) and not _is_real(graph):
+            self.say(f"proven: {name} ({_noise(old, new)})")
+            return
+        exact = not _is_real(before)
+        pairs = [*_shared(old, new, step.applied.keeps_values), *_outputs(old, new)]
+        for first, second in pairs:
+            _compare(name, exact, first, second)
+        how = "equal bit for bit" if exact else "equal to rounding"
+        self.say(f"proven: {name} ({len(pairs)} values {how})")
+
+    def _run(self, graph: Graph) -> _Run:
+        if self._last and self._last[0] is graph:
+            return self._last[1]
+        named = {op.name: (op, value) for op, value in values(graph, feed(graph, self.samples))}
+        return _Run(named, [named[output.name] for output in graph.outputs])
+
+
+def _is_real(graph: Graph) -> bool:
+    return graph.level == "nn"
+
+
+def _shared(old: _Run, new: _Run, wanted: bool) -> Iterator[tuple[tuple[Op, Array], ...]]:
+    """Yield computed values that both graphs have under one name, in the new order."""
+    for name, (op, value) in new.named.items():
+        before = old.named.get(name)
+        if not wanted or before is None or not op.operands or isinstance(before[0], Input):
+            continue
+        if before[0].operands and before[0].type == op.type:
+            yield before, (op, value)
+
+
+def _outputs(old: _Run, new: _Run) -> list[tuple[tuple[Op, Array], ...]]:
+    if len(old.outputs) != len(new.outputs):
+        raise ProofFailed(f"{len(old.outputs)} outputs became {len(new.outputs)}")
+    return list(zip(old.outputs, new.outputs, strict=True))
+
+
+def _compare(name: str, exact: bool, old: tuple[Op, Array], new: tuple[Op, Array]) -> None:
+    place = f" ({new[0].loc})" if str(new[0].loc) else ""
+    changed = f"pass `{name}` changed the value of `%{new[0].name}`{place}"
+    before, after = old[1], new[1]
+    if before.shape != after.shape:
+        raise ProofFailed(f"{changed}: shape {before.shape} became {after.shape}")
+    if exact:
+        wrong = before != after
+    else:
+        finite = before[np.isfinite(before)]
+        limit = TOLERANCE * float(np.abs(finite).max(initial=1e-6))
+        wrong = ~np.isclose(before, after, rtol=0, atol=limit, equal_nan=True)
+    if wrong.any():
+        place_of = tuple(int(i) for i in np.argwhere(wrong)[0])
+        shown = f"{before[place_of].item()!r} became {after[place_of].item()!r}"
+        raise ProofFailed(f"{changed}: at {place_of} {shown} ({int(wrong.sum())} values differ)")
+
+
+def _noise(old: _Run, new: _Run) -> str:
+    """Return the ratio of each output; a function that the pass took off the end has no part."""
+    ratios = []
+    for (last, real), (op, stored) in _outputs(old, new):
+        before = old.named.get(op.name, (last, real))[1]
+        ratios.append(f"%{op.name} {snr_db(before, to_real(stored, op.type)):.1f} dB")
+    return f"signal to noise: {', '.join(ratios)}"

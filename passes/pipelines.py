@@ -1,0 +1,26 @@
+"""The named pipelines: which passes a level goes through, and why in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+_FLOAT: Final[Sequence[tuple[str, str]]] = (
+    ("remove-identities", "what does nothing would hide neighbours from the laws below"),
+    ("fold-constants", "exporters compute shapes and weights in the graph"),
+    ("fold-batch-norm", "a batch norm is a scale and a bias: the layer beside it has both"),
+    ("fuse-activation", "one layer of the hardware rectifies on its way out"),
+    ("remove-dead-ops", "the passes above leave constants that nobody reads"),
+)
+
+_INTEGER: Final[Sequence[tuple[str, str]]] = (
+    ("quantize", "scales are chosen on the final float layers, all at once"),
+)
+
+
+def _text(entries: Sequence[tuple[str, str]]) -> str:
+    return ",".join(name for name, _ in entries)
+
+
+PIPELINES: Final[Mapping[str, str]] = {"float": _text(_FLOAT), "integer": _text(_INTEGER)}
+"""Text of each pipeline by name; a pipeline may name them like passes."""
