@@ -14,6 +14,7 @@ _FLOAT: Final[Sequence[tuple[str, str]]] = (
 )
 
 _INTEGER: Final[Sequence[tuple[str, str]]] = (
+    ("equalize-channels", "channels of like range lose least in one scale for all of them"),
     ("quantize", "scales are chosen on the final float layers, all at once"),
 )
 

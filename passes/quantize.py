@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ai8xc.ir.core import Graph, Op, make_graph
+from ai8xc.ir.core import Graph, make_graph
 from ai8xc.ir.diag import errors
 from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.passes.fold_constants import FoldConstants
+from ai8xc.passes.fuse_activation import FuseActivation
 from ai8xc.passes.quantization.bits import weight_bits
 from ai8xc.passes.quantization.calibration import Calibration, synthetic
-from ai8xc.passes.quantization.groups import groups
 from ai8xc.passes.quantization.host import without_host_tail
 from ai8xc.passes.quantization.integers import (
     Evidence,
@@ -20,11 +21,15 @@ from ai8xc.passes.quantization.integers import (
     nearest_corrected,
 )
 from ai8xc.passes.quantization.layers import Weighted
+from ai8xc.passes.quantization.least_squares import balanced
 from ai8xc.passes.quantization.lower import Lowering
-from ai8xc.passes.quantization.scales import Search
+from ai8xc.passes.quantization.plan import Plan, Planner, Samples
+from ai8xc.passes.quantization.qdq import without_qdq
 from ai8xc.passes.quantization.simulation import Simulation
-from ai8xc.passes.quantization.statistics import profiles
 from ai8xc.passes.quantization.support import unsupported
+
+FLOAT_PASSES: tuple[Pass, ...] = (FoldConstants(), FuseActivation())
+"""What finds its place only when conversions between reals and integers no longer stand between."""
 
 
 @register
@@ -35,10 +40,11 @@ class Quantize(Pass):
     `weight_bits` is the width of all weights, `layer_bits` that of some layers (`conv1=4,fc=2`,
     by op or node name); `input_scale` the real value of one step of the network's inputs;
     `wide` lets a last layer without activation give its accumulator as 32 bits;
-    `average_rounding` makes average pools round to nearest (one bit for the whole device);
-    `bias_correction` keeps the mean of every channel, where there are real samples.
+    `average_rounding` makes average pools round to nearest (one bit for the whole device).
 
-    Real samples come as `Calibration`; without them, made-up inputs show the ranges.
+    Real samples come as `Calibration`; without them, made-up inputs show the ranges. Where there
+    are real ones, `bias_correction` keeps the mean of every channel and `adaptive_rounding` lets
+    the rounding errors of each layer cancel (which corrects biases too).
     """
 
     name: ClassVar[str] = "quantize"
@@ -51,9 +57,13 @@ class Quantize(Pass):
     wide: bool = True
     average_rounding: bool = False
     bias_correction: bool = True
+    adaptive_rounding: bool = True
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the integer graph; report what has no integer form."""
+        graph, given = without_qdq(graph)
+        for step in FLOAT_PASSES if given.is_quantized else ():
+            graph = step.run(graph, ctx)
         graph, notes = without_host_tail(graph)
         bits, wrong_bits = weight_bits(graph, self.weight_bits, self.layer_bits)
         calibration = ctx.find(Calibration)
@@ -63,25 +73,20 @@ class Quantize(Pass):
             ctx.report(finding)
         if errors(findings):
             return graph
-        return self.lowered(graph, bits, calibration, ctx)
+        planner = Planner(self.input_scale, given, bits, self.wide)
+        if calibration is not None:
+            samples = Samples(calibration.samples(graph), real=True)
+        else:
+            samples = Samples(synthetic(graph, planner.pins(graph)), real=False)
+        return self.lowered(planner.plan(graph, samples), samples, ctx)
 
-    def lowered(
-        self,
-        graph: Graph,
-        bits: dict[Op, int],
-        calibration: Calibration | None,
-        ctx: PassContext,
-    ) -> Graph:
-        """Return the integer graph of a float graph that has one."""
-        pins = {source.name: self.input_scale for source in graph.inputs}
-        real = calibration is not None
-        samples = calibration.samples(graph) if calibration else synthetic(graph, pins)
-        search = Search(graph, profiles(graph, samples), bits, real=real)
-        scales = search.run(groups(graph, pins, wide=self.wide))
-        simulation = Simulation.of(graph, samples) if real else None
-        lowering = Lowering(scales, bits, self.rounded, self.average_rounding, simulation)
+    def lowered(self, plan: Plan, samples: Samples, ctx: PassContext) -> Graph:
+        """Return the integer graph that a plan describes."""
+        graph = plan.graph
+        simulation = Simulation.of(graph, samples.arrays) if samples.real else None
+        lowering = Lowering(plan.scales, plan.bits, self.rounded, self.average_rounding, simulation)
         outputs = lowering.run(graph)
-        for finding in lowering.findings:
+        for finding in (*plan.notes, *lowering.findings):
             ctx.report(finding)
         inputs = [lowering.new[source] for source in graph.inputs]
         named = graph.having(outputs=graph.output_names)
@@ -89,6 +94,8 @@ class Quantize(Pass):
 
     def rounded(self, layer: Weighted, steps: Steps, seen: Evidence | None) -> Integers:
         """Return the integers of one layer."""
-        if seen is None or not self.bias_correction:
-            return nearest(layer, steps)
-        return nearest_corrected(layer, steps, seen)
+        if seen is not None and self.adaptive_rounding:
+            return balanced(layer, steps, seen)
+        if seen is not None and self.bias_correction:
+            return nearest_corrected(layer, steps, seen)
+        return nearest(layer, steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ai8xc.ir.core import Graph, Op
+from ai8xc.ir.core import Graph
 from ai8xc.ir.diag import Diagnostic
 from ai8xc.ir.loc import UNKNOWN
 from ai8xc.passes.quantization.error import ELEMENT_OF_BITS
@@ -12,13 +12,13 @@ from ai8xc.passes.quantization.rules import BAD_WEIGHT_BITS
 
 def weight_bits(
     graph: Graph, default: int, by_layer: str
-) -> tuple[dict[Op, int], list[Diagnostic]]:
-    """Return the bits of each layer with weights, and what is wrong in the request.
+) -> tuple[dict[str, int], list[Diagnostic]]:
+    """Return the bits of each layer with weights by name, and what is wrong in the request.
 
     `by_layer` is `layer=N,...` with op names or node names.
     """
     layers = [op for op in graph.ops if isinstance(op, WEIGHTED)]
-    bits: dict[Op, int] = dict.fromkeys(layers, default)
+    bits = dict.fromkeys((op.name for op in layers), default)
     findings = [] if default in ELEMENT_OF_BITS else [_wrong(f"{default}")]
     for entry in filter(None, (part.strip() for part in by_layer.split(","))):
         name, _, number = entry.rpartition("=")
@@ -29,7 +29,7 @@ def weight_bits(
         elif number not in map(str, ELEMENT_OF_BITS):
             findings.append(_wrong(f"`{entry}`"))
         else:
-            bits.update(dict.fromkeys(named, int(number)))
+            bits.update(dict.fromkeys((op.name for op in named), int(number)))
     return bits, findings
 
 

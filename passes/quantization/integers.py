@@ -50,7 +50,7 @@ class Evidence:
     steps: Array
 
 
-def finish(layer: Weighted, weight: Array, bias: Array, steps: Steps) -> Integers:
+def finish(weight: Array, bias: Array, steps: Steps) -> Integers:
     """Return integers for integer weights and real biases."""
     exact = np.rint(bias / (BIAS_UNIT * steps.accumulator))
     clamped = int(np.count_nonzero((exact < -128) | (exact > 127)))
@@ -61,7 +61,7 @@ def finish(layer: Weighted, weight: Array, bias: Array, steps: Steps) -> Integer
 def nearest(layer: Weighted, steps: Steps) -> Integers:
     """Return the nearest integers."""
     weight = steps.round_weight(constant(layer.weight))
-    return finish(layer, weight, biases(layer), steps)
+    return finish(weight, biases(layer), steps)
 
 
 def nearest_corrected(layer: Weighted, steps: Steps, seen: Evidence) -> Integers:
@@ -69,7 +69,7 @@ def nearest_corrected(layer: Weighted, steps: Steps, seen: Evidence) -> Integers
     weight = steps.round_weight(constant(layer.weight))
     wanted = channel_means(layer, seen.real, constant(layer.weight))
     got = channel_means(layer, seen.steps, weight.astype(np.int8)) * steps.accumulator
-    return finish(layer, weight, biases(layer) + wanted - got, steps)
+    return finish(weight, biases(layer) + wanted - got, steps)
 
 
 def channel_means(layer: Weighted, x: Array, weight: Array) -> Array:

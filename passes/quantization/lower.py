@@ -11,7 +11,7 @@ from ai8xc.ir.diag import Diagnostic
 from ai8xc.ir.types import INTEGER_RANGE, TensorType
 from ai8xc.numerics import BIAS_UNIT
 from ai8xc.passes.quantization.error import ELEMENT_OF_BITS
-from ai8xc.passes.quantization.integers import Evidence, Integers, Steps
+from ai8xc.passes.quantization.integers import Evidence, Integers, Steps, nearest
 from ai8xc.passes.quantization.layers import WEIGHTED, Weighted
 from ai8xc.passes.quantization.rules import BIAS_CLAMPED
 from ai8xc.passes.quantization.scales import Scales
@@ -60,12 +60,13 @@ class Lowering:
 
     def weighted(self, op: Weighted) -> Op:
         """Return the integer layer for a float layer with weights."""
-        step, shift = self.scales.weights[op]
+        scale = self.scales.weights[op]
+        step, shift = scale.step, scale.shift
         bits, x = self.bits[op], self.scales.tensors[op.x]
         element = ELEMENT_OF_BITS[bits]
         steps = Steps(x, step, INTEGER_RANGE[element])
         seen = self.simulation.evidence(op.x) if self.simulation is not None else None
-        found = self.rounding(op, steps, seen)
+        found = nearest(op, steps) if scale.kept else self.rounding(op, steps, seen)
         if found.clamped:
             total = len(found.bias)
             finding = BIAS_CLAMPED.at(op, count=found.clamped, total=total, name=op.name)

@@ -13,6 +13,7 @@ from ai8xc.ir.diag import errors
 from ai8xc.ir.interp import run
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.passes import PassContext
+from ai8xc.ir.printer import print_graph
 from ai8xc.ir.types import TensorType
 from ai8xc.ir.verify import verify
 from ai8xc.passes.quantization.calibration import Calibration
@@ -144,7 +145,8 @@ def test_bias_correction_keeps_the_mean_of_each_channel() -> None:
 
     def offset(corrected: bool) -> float:
         given = Calibration({"x": samples})
-        lowered, _ = quantized(source, given, weight_bits=4, bias_correction=corrected)
+        options = {"bias_correction": corrected, "adaptive_rounding": False}
+        lowered, _ = quantized(source, given, weight_bits=4, **options)
         (got,) = run(lowered, {"x": steps})
         scale = lowered.outputs[0].type.scale
         assert scale is not None
@@ -153,3 +155,87 @@ def test_bias_correction_keeps_the_mean_of_each_channel() -> None:
     bias_step = 128 * (op_of(quantized(source, weight_bits=4)[0], "a").type.scale or 0)
     assert offset(True) <= bias_step
     assert offset(True) < offset(False)
+
+
+def noise(source: Graph, lowered: Graph, samples: np.ndarray) -> float:
+    """Signal to noise in dB of the first output."""
+    steps = np.clip(np.rint(samples * 128), -128, 127).astype(np.int8)
+    real, got = run(source, {"x": samples})[0], run(lowered, {"x": steps})[0]
+    scale = lowered.outputs[0].type.scale
+    assert scale is not None
+    return float(10 * np.log10(np.sum(real**2) / np.sum((got * scale - real) ** 2)))
+
+
+LAYERS = {
+    "conv": lambda x: conv(x, 6, "a"),
+    "grouped": lambda x: nn.Conv(
+        x, const(STREAM.normal(size=(6, 2, 3, 3)), "w"), pads=(1, 1, 1, 1), groups=2, name="a"
+    ),
+    "transposed": lambda x: nn.ConvTranspose(
+        x,
+        const(STREAM.normal(size=(4, 3, 3, 3)), "w"),
+        const(STREAM.normal(size=6), "b"),
+        strides=(2, 2),
+        pads=(1, 1, 1, 1),
+        output_padding=(1, 1),
+        groups=2,
+        name="a",
+    ),
+    "linear": lambda x: nn.Linear(
+        nn.Reshape(x, (1, 4 * 36)), const(STREAM.normal(size=(5, 144)), "w"), name="a"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_adaptive_rounding_beats_nearest(kind: str) -> None:
+    source = graph(LAYERS[kind](image(4, 6, 6)))
+    smooth = STREAM.uniform(-0.5, 0.9, (80, 4, 3, 3)).repeat(2, axis=2).repeat(2, axis=3)
+    samples = (smooth + STREAM.uniform(-0.1, 0.1, smooth.shape)).astype(np.float32)
+    given = Calibration({"x": samples})
+    found = {
+        adaptive: noise(
+            source,
+            quantized(source, given, weight_bits=4, adaptive_rounding=adaptive)[0],
+            samples,
+        )
+        for adaptive in (False, True)
+    }
+    assert found[True] > found[False] + 1
+
+
+def test_calibrated_twice_is_the_same() -> None:
+    source = graph(conv(conv(image(2, 6, 6), 4, "a", activation="relu"), 3, "b"))
+    given = Calibration({"x": STREAM.uniform(-1, 1, (20, 2, 6, 6)).astype(np.float32)})
+    first, second = (print_graph(quantized(source, given)[0]) for _ in range(2))
+    assert first == second
+
+
+def test_an_input_is_rescaled_where_a_large_tensor_joins_it() -> None:
+    x = image(2, 4, 4)
+    large = nn.Conv(x, const(np.full((2, 2, 1, 1), 9.0), "w"), name="large")
+    source = graph(conv(nn.Add(x, large, name="sum"), 2, "c"))
+    lowered, ctx = quantized(source)
+    assert not verify(lowered)
+    assert rules_of(ctx) == ["Q017"]
+    (total,) = (op for op in lowered.ops if isinstance(op, q.Add))
+    assert isinstance(total.xs[0], q.Conv)
+    assert op_of(lowered, "large").operands[0] is lowered.inputs[0]
+    samples = STREAM.uniform(-1, 1, (9, 2, 4, 4)).astype(np.float32)
+    assert noise(source, lowered, samples) > 30
+
+
+def test_an_input_keeps_its_scale_where_a_like_tensor_joins_it() -> None:
+    x = image(2, 4, 4)
+    like = nn.Conv(x, const(np.full((2, 2, 1, 1), 0.4), "w"), name="like")
+    lowered, ctx = quantized(graph(nn.Concat((x, like), name="both")))
+    assert not ctx.diagnostics
+    assert lowered.outputs[0].type.scale == 1 / 128
+
+
+def test_a_limit_that_is_lost_is_told() -> None:
+    x = image(2, 4, 4)
+    small = conv(x, 2, "small", activation="relu", limit=0.1)
+    large = nn.Conv(x, const(np.full((2, 2, 1, 1), 9.0), "w"), name="large")
+    _, ctx = quantized(graph(conv(nn.Add(small, large, name="sum"), 2, "c")))
+    assert rules_of(ctx) == ["Q014"]

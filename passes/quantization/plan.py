@@ -1,0 +1,69 @@
+"""The float network as it is lowered, and every decision about its scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ai8xc.ir.core import Graph, Op
+from ai8xc.ir.diag import Diagnostic
+from ai8xc.ir.types import Array
+from ai8xc.passes.quantization.groups import groups
+from ai8xc.passes.quantization.kept import requantized
+from ai8xc.passes.quantization.layers import WEIGHTED
+from ai8xc.passes.quantization.qdq import Given
+from ai8xc.passes.quantization.rescale import inputs_to_rescale, with_rescaled
+from ai8xc.passes.quantization.rules import RESCALED
+from ai8xc.passes.quantization.scales import Scales, Search, lost_limits
+from ai8xc.passes.quantization.statistics import profiles
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Values of the inputs by name; `real` tells the user's from made-up ones."""
+
+    arrays: Mapping[str, Array]
+    real: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A graph, which may have got layers that rescale, with scales and weight bits."""
+
+    graph: Graph
+    scales: Scales
+    bits: Mapping[Op, int]
+    notes: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True)
+class Planner:
+    """What is given: scales of inputs and of the model itself, weight bits by layer name."""
+
+    input_scale: float
+    given: Given
+    bits: Mapping[str, int]
+    wide: bool
+
+    def pins(self, graph: Graph) -> dict[str, float]:
+        """Return the given scales of tensors by name: the model's own, or the option's."""
+        defaults = {source.name: self.input_scale for source in graph.inputs}
+        return defaults | dict(self.given.scales)
+
+    def plan(self, graph: Graph, samples: Samples) -> Plan:
+        """Return the decisions for a graph whose ops all have an integer form."""
+        pins = self.pins(graph)
+        seen = profiles(graph, samples.arrays)
+        found = groups(graph, pins, wide=self.wide)
+        notes: list[Diagnostic] = []
+        awkward = inputs_to_rescale(found, seen)
+        if awkward:
+            graph, layers = with_rescaled(graph, awkward)
+            notes += [RESCALED.at(layer, name=layer.operands[0].name) for layer in layers]
+            seen = profiles(graph, samples.arrays)
+            found = groups(graph, pins, wide=self.wide)
+        weighted = [op for op in graph.ops if isinstance(op, WEIGHTED)]
+        bits: dict[Op, int] = {op: self.bits.get(op.name, 8) for op in weighted}
+        scales = Search(graph, seen, bits, samples.real, self.given.scales).run(found)
+        notes += [*requantized(graph, self.given, scales), *lost_limits(graph, scales)]
+        return Plan(graph, scales, bits, tuple(notes))
