@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -83,9 +84,12 @@ def load_file(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(f"ai8xc_loaded_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise _broken(path.name, ImportError("it is not a Python file"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
     try:
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
+        del sys.modules[spec.name]
         raise _broken(path.name, error) from error
 
 
