@@ -13,7 +13,7 @@ import numpy as np
 from ai8xc.backends.base import Output, backends
 from ai8xc.device import load_device
 from ai8xc.files import text_files, unusable, write_folder
-from ai8xc.grammar.reader import read_pipeline
+from ai8xc.grammar.pipeline import read_pipeline
 from ai8xc.ir.diag import Diagnostic, Rejected, declare, errors
 from ai8xc.ir.hooks import DumpIr, Say, VerifyEach
 from ai8xc.ir.loc import UNKNOWN, Loc

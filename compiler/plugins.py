@@ -38,10 +38,9 @@ def load_passes(files: Iterable[Path] = ()) -> None:
 def load_backends(files: Iterable[Path] = ()) -> None:
     """Import every backend: `ai8xc.backends.<device>.backend`, those of plug-ins, then `files`."""
     folder = importlib.import_module("ai8xc.backends")
-    for module in pkgutil.iter_modules(folder.__path__, "ai8xc.backends."):
-        name = f"{module.name}.backend"
-        if module.ispkg and importlib.util.find_spec(name):
-            importlib.import_module(name)
+    for path in sorted(Path(root) for root in folder.__path__):
+        for module in sorted(path.glob("*/backend.py")):
+            importlib.import_module(f"ai8xc.backends.{module.parent.name}.backend")
     load_entry_points("ai8xc.backends")
     for path in files:
         load_file(path)

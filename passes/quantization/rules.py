@@ -72,3 +72,8 @@ BAD_CALIBRATION = declare(
     """Calibration data are an array for each input of the network: any number of samples, each of
     the input's shape, finite and in its range.""",
 )
+NOT_FINITE = declare(
+    "Q020",
+    "the {operand} of `{opcode}` holds values that are NaN or infinite",
+    "Training has diverged, or the file is damaged: integers can only stand for real numbers.",
+)

@@ -6,11 +6,18 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import numpy as np
+
 from ai8xc.dialects import nn
 from ai8xc.ir.core import Graph, Input, Op
 from ai8xc.ir.diag import Diagnostic
 from ai8xc.passes.quantization.layers import WEIGHTED
-from ai8xc.passes.quantization.rules import BAD_OPERANDS, NO_INTEGER_FORM, NOT_CONSTANT
+from ai8xc.passes.quantization.rules import (
+    BAD_OPERANDS,
+    NO_INTEGER_FORM,
+    NOT_CONSTANT,
+    NOT_FINITE,
+)
 
 Check = Callable[[Op], Iterator[Diagnostic]]
 
@@ -54,6 +61,8 @@ def _weighted(op: Op) -> Iterator[Diagnostic]:
     for field, operand in (("weight", op.weight), ("bias", op.bias)):
         if operand is not None and not isinstance(operand, nn.Constant):
             yield NOT_CONSTANT.at(op, operand=field, opcode=op.opcode, attribute=field)
+        elif operand is not None and not np.isfinite(operand.value.array).all():
+            yield NOT_FINITE.at(op, operand=field, opcode=op.opcode, attribute=field)
     if isinstance(op.x, nn.Constant):
         yield BAD_OPERANDS.at(op, opcode=op.opcode, what="constants only")
     if isinstance(op, nn.Linear) and len(op.type.shape) != 2:

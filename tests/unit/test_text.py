@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ai8xc.grammar.reader import read_graph, read_pipeline
+from ai8xc.grammar.pipeline import read_pipeline
+from ai8xc.grammar.reader import read_graph
 from ai8xc.ir.core import Data, Graph, Input, Op, make_graph, op_classes
 from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.printer import constants, print_graph, print_mlir
