@@ -12,7 +12,7 @@ from ai8xc.passes.quantization.groups import groups
 from ai8xc.passes.quantization.kept import requantized
 from ai8xc.passes.quantization.layers import WEIGHTED
 from ai8xc.passes.quantization.qdq import Given
-from ai8xc.passes.quantization.rescale import inputs_to_rescale, with_rescaled
+from ai8xc.passes.quantization.rescale import cut_apart
 from ai8xc.passes.quantization.rules import RESCALED
 from ai8xc.passes.quantization.scales import Scales, Search, lost_limits
 from ai8xc.passes.quantization.statistics import profiles
@@ -56,9 +56,8 @@ class Planner:
         seen = profiles(graph, samples.arrays)
         found = groups(graph, pins, wide=self.wide)
         notes: list[Diagnostic] = []
-        awkward = inputs_to_rescale(found, seen)
-        if awkward:
-            graph, layers = with_rescaled(graph, awkward)
+        graph, layers = cut_apart(graph, found, seen)
+        if layers:
             notes += [RESCALED.at(layer, name=layer.operands[0].name) for layer in layers]
             seen = profiles(graph, samples.arrays)
             found = groups(graph, pins, wide=self.wide)

@@ -56,8 +56,9 @@ RESCALED = declare(
     "Q017",
     "`%{name}` is rescaled by a layer of its own",
     """Tensors that meet in an add or a concat share one scale. Where the scale of one of them is
-    given (a network input), a 1x1 convolution with a diagonal weight is put in between; it costs a
-    layer and weights.""",
+    given (a network input) or does not suit the other (a residual stream whose range has grown
+    eightfold), a 1x1 convolution with a diagonal weight is put in between; it costs a layer and
+    weights.""",
     severity="note",
 )
 BAD_OPERANDS = declare(

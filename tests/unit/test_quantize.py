@@ -239,3 +239,31 @@ def test_a_limit_that_is_lost_is_told() -> None:
     large = nn.Conv(x, const(np.full((2, 2, 1, 1), 9.0), "w"), name="large")
     _, ctx = quantized(graph(conv(nn.Add(small, large, name="sum"), 2, "c")))
     assert rules_of(ctx) == ["Q014"]
+
+
+def stream_of(joins: int, growth: float) -> Graph:
+    """A residual network whose stream grows by about this factor in each join."""
+    x = image(4, 4, 4)
+    tensor: Op = nn.Conv(x, const(np.eye(4).reshape(4, 4, 1, 1), "w"), name="first")
+    for number in range(joins):
+        weight = np.eye(4)[::-1].reshape(4, 4, 1, 1) * (growth - 1)
+        branch = nn.Conv(tensor, const(weight, f"w{number}"), name=f"branch{number}")
+        tensor = nn.Add(tensor, branch, name=f"sum{number}")
+    return graph(conv(tensor, 2, "last"))
+
+
+def test_a_stream_that_grows_gets_new_scales() -> None:
+    source = stream_of(12, 1.6)
+    lowered, ctx = quantized(source)
+    assert set(rules_of(ctx)) == {"Q017"}
+    assert len(ctx.diagnostics) <= 3
+    scales = {op.type.scale for op in lowered.ops if isinstance(op, q.Add)}
+    assert 2 <= len(scales) <= 4
+    samples = STREAM.uniform(-1, 1, (9, 4, 4, 4)).astype(np.float32)
+    assert noise(source, lowered, samples) > 15
+
+
+def test_a_stream_that_stays_keeps_one_scale() -> None:
+    lowered, ctx = quantized(stream_of(40, 1.01))
+    assert not ctx.diagnostics
+    assert len({op.type.scale for op in lowered.ops if isinstance(op, q.Add)}) == 1
