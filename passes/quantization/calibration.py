@@ -14,8 +14,11 @@ from ai8xc.ir.loc import UNKNOWN
 from ai8xc.ir.types import Array, storage
 from ai8xc.passes.quantization.rules import BAD_CALIBRATION
 
-MADE_UP: Final = 12
-"""Number of samples that `synthetic` makes: each kind of it a few times."""
+FEWEST: Final = 12
+"""Samples that `synthetic` makes at least: each kind of it a few times."""
+
+VALUES: Final = 40_000
+"""Values of the largest tensor up to which it makes more: small networks show less in each."""
 
 MOST: Final = 256
 """Samples that are looked at; more change the statistics little and take long."""
@@ -68,12 +71,14 @@ def synthetic(graph: Graph, scales: Mapping[str, float]) -> dict[str, Array]:
     at the two ends of the range only, and few bright patches on dark ground.
     """
     stream = np.random.RandomState(0)  # a stream that numpy keeps for ever
-    return {x.name: _made_up(x, scales[x.name], stream) for x in graph.inputs}
+    largest = max(op.type.size for op in graph.ops)
+    count = min(max(FEWEST, VALUES // largest), MOST)
+    return {x.name: _made_up(x, scales[x.name], count, stream) for x in graph.inputs}
 
 
-def _made_up(source: Input, scale: float, stream: np.random.RandomState) -> Array:
+def _made_up(source: Input, scale: float, count: int, stream: np.random.RandomState) -> Array:
     shape = source.type.shape[1:]
-    rows = [_sample(kind % 4, shape, stream) for kind in range(MADE_UP)]
+    rows = [_sample(kind % 4, shape, stream) for kind in range(count)]
     steps = np.clip(np.round(np.stack(rows) * 128), -128, 127)
     real = steps if not source.type.is_float else steps * scale
     return real.astype(storage(source.type.element))

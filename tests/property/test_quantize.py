@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ai8xc.dialects import nn, q
 from ai8xc.ir.core import Data, Graph, Input, Op, make_graph
-from ai8xc.ir.interp import run
+from ai8xc.ir.interp import run, values
 from ai8xc.ir.passes import PassContext
 from ai8xc.ir.types import TensorType, same_scale
 from ai8xc.ir.verify import verify
@@ -42,9 +42,9 @@ class Maker:
     tensors: list[Op]
 
     def const(self, shape: tuple[int, ...], size: float) -> nn.Constant:
-        return nn.Constant(
-            Data(self.stream.normal(size=shape).astype(np.float32) * np.float32(size))
-        )
+        """Weights of about this size, none near 0: a layer must not all but remove its data."""
+        values = self.stream.uniform(0.3, 1.5, shape) * self.stream.choice([-1, 1], shape) * size
+        return nn.Constant(Data(values.astype(np.float32)))
 
     def pick(self, *choices: Any) -> Any:
         return self.draw(st.sampled_from(choices))
@@ -139,22 +139,31 @@ def signal_to_noise(graph: Graph, lowered: Graph, x: np.ndarray) -> float:
     return 20 * math.log10(float(np.sqrt(np.mean(real**2))) / error) if error > scale else math.inf
 
 
-def lost(ctx: PassContext) -> bool:
-    """Whether the quantiser says that a limit of the model is not kept."""
+def is_hard(graph: Graph, ctx: PassContext, x: np.ndarray) -> bool:
+    """Whether a low ratio is the network's fault: tensors cancel, or a limit cannot be kept."""
+    known = {op: float(np.sqrt(np.mean(np.square(v)))) for op, v in values(graph, {"x": x})}
+    for op in graph.ops:
+        if any(known[op] < known[operand] / 8 for operand in op.operands if operand.operands):
+            return True
+        if isinstance(op, nn.Concat) and max(map(known.get, op.xs)) > 8 * min(
+            map(known.get, op.xs)
+        ):
+            return True
     return any(finding.rule.id == "Q014" for finding in ctx.diagnostics)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(networks())
 def test_data_free(graph: Graph) -> None:
     ctx = PassContext()
     lowered = Quantize().run(graph, ctx)
     check(graph, lowered)
-    assume(not lost(ctx))
-    assert signal_to_noise(graph, lowered, samples_of(graph, 20)) > ENOUGH_DB
+    samples = samples_of(graph, 20)
+    assume(not is_hard(graph, ctx, samples))
+    assert signal_to_noise(graph, lowered, samples) > ENOUGH_DB
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(networks(), st.sampled_from([8, 4, 2, 1]), st.booleans(), st.booleans())
 def test_calibrated(graph: Graph, bits: int, adaptive: bool, rounding: bool) -> None:
     samples = samples_of(graph, 30)
@@ -162,5 +171,5 @@ def test_calibrated(graph: Graph, bits: int, adaptive: bool, rounding: bool) -> 
     ctx = PassContext(Calibration({"x": samples}))
     lowered = step.run(graph, ctx)
     check(graph, lowered)
-    if bits == 8 and not lost(ctx):
+    if bits == 8 and not is_hard(graph, ctx, samples):
         assert signal_to_noise(graph, lowered, samples) > ENOUGH_DB
