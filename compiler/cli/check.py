@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ai8xc.cli.common import Format, Report, device_option, format_option, load_option, reporting
+from ai8xc.cli.common import DeviceName, Format, Report, format_option, load_option, reporting
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
 
 if TYPE_CHECKING:
@@ -29,27 +29,50 @@ Examples:
   ai8xc check net.onnx --format sarif > net.sarif"""
 )
 @click.argument("model", type=click.Path(path_type=Path))
-@device_option("max78000")
+@click.option(
+    "--device",
+    default="max78000",
+    show_default=True,
+    help="The chip (see `ai8xc devices`), or `all`: one report for each.",
+)
 @quantize_options
 @load_option
 @format_option("text", "json", "sarif")
-def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Arguments]) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context, *, model: Path, device: str, form: Format, **arguments: Unpack[Arguments]
+) -> None:
     """List all that is wrong with a model.
 
     Every finding comes with its place in MODEL, the limit of the device and the cure. Leaves
     with 1 where an error is found, with 0 where the model can be compiled.
     """
-    with reporting(Report(model.name, form, device, to_output=True)) as report:
-        from ai8xc.cli.quantizing import calibration, settings
-        from ai8xc.driver import Options, compile_graph, load
+    from ai8xc.device import device_names
 
-        options = Options(
-            device=device.name,
-            pipeline=arguments["pipeline"],
-            settings=settings(arguments),
-            calibration=calibration(arguments),
-            load=arguments["load"],
-        )
-        report.diagnostics += compile_graph(load(model), options).diagnostics
+    names = device_names() if device == "all" else (device,)
+    if len(names) > 1 and form == "sarif":
+        raise click.UsageError("a SARIF log is about one device")
+    devices = [DeviceName().convert(name, None, ctx) for name in names]
+    ctx.exit(max(_check(model, chip, form, arguments) for chip in devices))
+
+
+def _check(model: Path, device: Device, form: Format, arguments: Arguments) -> int:
+    """Report on one device; return the exit code."""
+    try:
+        with reporting(Report(model.name, form, device, to_output=True)) as report:
+            from ai8xc.cli.quantizing import calibration, settings
+            from ai8xc.driver import Options, compile_graph, load
+
+            options = Options(
+                device=device.name,
+                pipeline=arguments["pipeline"],
+                settings=settings(arguments),
+                calibration=calibration(arguments),
+                load=arguments["load"],
+            )
+            report.diagnostics += compile_graph(load(model), options).diagnostics
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
     if form == "text":
         click.echo(f"`{model.name}` can be compiled for {device.name}")
+    return 0

@@ -250,6 +250,8 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(
     "arguments",
     [
         ["opt", "net.ir", "--device", "max9999"],
+        ["check", "net.ir", "--device", "max9999"],
+        ["check", "net.ir", "--device", "all", "--format", "sarif"],
         ["opt", "net.ir", "--passes", "a{"],
         ["opt", "net.ir", "--passes", "no-such"],
         ["opt", "net.ir", "--passes", "fuse-activation{x=1}"],
@@ -279,6 +281,15 @@ def test_check_tells_everything_as_json(folder: Path) -> None:
     assert [found["rule"] for found in errors] == ["Q010", "Q010"]
     assert errors[1]["location"] == "net.ir:5:3: node `/t`"
     assert set(errors[0]) == {"rule", "severity", "message", "location", "notes", "help"}
+
+
+def test_check_for_all_devices(folder: Path) -> None:
+    result = ai8xc("check", "net.ir", "--device", "all", "--format", "json")
+    assert result.exit_code == 0
+    reports = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [report["device"] for report in reports] == ["max78000", "max78002"]
+    assert ai8xc("check", "net.ir", "--device", "all").stdout.count("can be compiled") == 2
+    assert ai8xc("check", "none.ir", "--device", "all").exit_code == 2
 
 
 def test_evaluate_counts(folder: Path) -> None:

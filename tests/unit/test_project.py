@@ -56,6 +56,9 @@ def modules() -> Iterator[tuple[str, Path]]:
             yield f"{package}{stem}".removeprefix("ai8xc").removeprefix("."), path
 
 
+MODULES = list(modules())
+
+
 def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Yield the modules that a syntax tree imports, with lines."""
     for node in ast.walk(tree):
@@ -80,7 +83,7 @@ def layering(module: str, tree: ast.AST) -> Iterator[str]:
     part = part_of(module)
     if part is None:
         return
-    names = [name for name, _ in modules()]
+    names = [name for name, _ in MODULES]
     for imported, line in imports(tree):
         name = imported.removeprefix("ai8xc.")
         if name == imported or not any(within(known, name) for known in names):
@@ -91,7 +94,7 @@ def layering(module: str, tree: ast.AST) -> Iterator[str]:
                 yield f"{module}:{line} imports {imported}"
 
 
-@pytest.mark.parametrize(("module", "path"), modules(), ids=str)
+@pytest.mark.parametrize(("module", "path"), MODULES, ids=str)
 def test_layers(module: str, path: Path) -> None:
     assert not list(layering(module, ast.parse(path.read_text())))
 
@@ -113,7 +116,7 @@ def test_a_forbidden_import_is_seen(module: str, source: str) -> None:
     assert list(layering(module, ast.parse(source)))
 
 
-@pytest.mark.parametrize(("module", "path"), modules(), ids=str)
+@pytest.mark.parametrize(("module", "path"), MODULES, ids=str)
 def test_libraries_stay_at_their_border(module: str, path: Path) -> None:
     for imported, line in imports(ast.parse(path.read_text())):
         allowed = ONLY_IN.get(imported.partition(".")[0])
@@ -132,7 +135,7 @@ def at_module_level(tree: ast.Module) -> ast.Module:
     return ast.Module(body, [])
 
 
-@pytest.mark.parametrize(("module", "path"), modules(), ids=str)
+@pytest.mark.parametrize(("module", "path"), MODULES, ids=str)
 def test_heavy_libraries_are_imported_late(module: str, path: Path) -> None:
     if module.startswith(("training", "frontend.torch_")):
         pytest.skip("torch is what this module is about")
