@@ -108,11 +108,15 @@ def depthwise(op: Op, x: Op, f: Affine) -> Op | None:
 @register
 @dataclass(frozen=True)
 class FoldBatchNorm(Pass):
-    """Fold each batch norm into the layer behind or in front of it, or make it a layer."""
+    """Fold each batch norm into the layer behind or in front of it, or make it a layer.
+
+    What stands between the two keeps its name and is scaled from then on.
+    """
 
     name: ClassVar[str] = "fold-batch-norm"
     needs: ClassVar[frozenset[str]] = frozenset({"nn"})
     gives: ClassVar[frozenset[str]] = frozenset({"folded"})
+    keeps_values: ClassVar[bool] = False
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph without batch norms; reports those that cannot be folded."""

@@ -77,10 +77,14 @@ LAWS: Final = (
 @register
 @dataclass(frozen=True)
 class FuseActivation(Pass):
-    """Fold each activation into the layer that feeds it, when it has no other reader."""
+    """Fold each activation into the layer that feeds it, when it has no other reader.
+
+    What an activation passes on its way to the layer keeps its name and is activated from then on.
+    """
 
     name: ClassVar[str] = "fuse-activation"
     needs: ClassVar[frozenset[str]] = frozenset({"nn"})
+    keeps_values: ClassVar[bool] = False
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph with activations as fields of layers."""

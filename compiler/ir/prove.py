@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from ai8xc.ir.core import Graph, Input, Op
+from ai8xc.ir.core import Graph, Op
 from ai8xc.ir.interp import values
 from ai8xc.ir.passes import PassContext, Step
 from ai8xc.ir.types import Array, TensorType
@@ -110,9 +110,13 @@ class Prove:
             self.say(f"proven: {name} ({_noise(old, new)})")
             return
         exact = not _is_real(before)
-        pairs = [*_shared(old, new, step.applied.keeps_values), *_outputs(old, new)]
-        for first, second in pairs:
-            _compare(name, exact, first, second)
+        inner, outputs = list(_shared(old, new)), _outputs(old, new)
+        wrong = [found for pair in outputs if (found := _difference(exact, *pair))]
+        if wrong or step.applied.keeps_values:  # the first value that differs explains the output
+            wrong = [found for pair in inner if (found := _difference(exact, *pair))] + wrong
+        if wrong:
+            raise ProofFailed(f"pass `{name}` changed the value of {wrong[0]}")
+        pairs = [*(inner if step.applied.keeps_values else ()), *outputs]
         how = "equal bit for bit" if exact else "equal to rounding"
         self.say(f"proven: {name} ({len(pairs)} values {how})")
 
@@ -127,13 +131,11 @@ def _is_real(graph: Graph) -> bool:
     return graph.level == "nn"
 
 
-def _shared(old: _Run, new: _Run, wanted: bool) -> Iterator[tuple[tuple[Op, Array], ...]]:
-    """Yield computed values that both graphs have under one name, in the new order."""
+def _shared(old: _Run, new: _Run) -> Iterator[tuple[tuple[Op, Array], ...]]:
+    """Yield computed values of one type that both graphs have under one name, in the new order."""
     for name, (op, value) in new.named.items():
         before = old.named.get(name)
-        if not wanted or before is None or not op.operands or isinstance(before[0], Input):
-            continue
-        if before[0].operands and before[0].type == op.type:
+        if before and before[0].operands and op.operands and before[0].type == op.type:
             yield before, (op, value)
 
 
@@ -143,22 +145,24 @@ def _outputs(old: _Run, new: _Run) -> list[tuple[tuple[Op, Array], ...]]:
     return list(zip(old.outputs, new.outputs, strict=True))
 
 
-def _compare(name: str, exact: bool, old: tuple[Op, Array], new: tuple[Op, Array]) -> None:
-    place = f" ({new[0].loc})" if str(new[0].loc) else ""
-    changed = f"pass `{name}` changed the value of `%{new[0].name}`{place}"
+def _difference(exact: bool, old: tuple[Op, Array], new: tuple[Op, Array]) -> str:
+    """Return where two values differ, nothing where they are equal."""
     before, after = old[1], new[1]
+    place = f" ({new[0].loc})" if str(new[0].loc) else ""
+    changed = f"`%{new[0].name}`{place}"
     if before.shape != after.shape:
-        raise ProofFailed(f"{changed}: shape {before.shape} became {after.shape}")
+        return f"{changed}: shape {before.shape} became {after.shape}"
     if exact:
         wrong = before != after
     else:
         finite = before[np.isfinite(before)]
         limit = TOLERANCE * float(np.abs(finite).max(initial=1e-6))
         wrong = ~np.isclose(before, after, rtol=0, atol=limit, equal_nan=True)
-    if wrong.any():
-        place_of = tuple(int(i) for i in np.argwhere(wrong)[0])
-        shown = f"{before[place_of].item()!r} became {after[place_of].item()!r}"
-        raise ProofFailed(f"{changed}: at {place_of} {shown} ({int(wrong.sum())} values differ)")
+    if not wrong.any():
+        return ""
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    shown = f"{before[first].item()!r} became {after[first].item()!r}"
+    return f"{changed}: at {first} {shown} ({int(wrong.sum())} values differ)"
 
 
 def _noise(old: _Run, new: _Run) -> str:
