@@ -148,12 +148,11 @@ def text_files(stem: str, text: str, arrays: Mapping[str, Data]) -> dict[str, by
 def pack_arrays(arrays: Mapping[str, Data]) -> bytes:
     """Return an `.npz` archive that depends on nothing but names and values."""
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(content, "w") as archive:
         for key in sorted(arrays):
             member = io.BytesIO()
             np.lib.format.write_array(member, arrays[key].array, allow_pickle=False)
             entry = zipfile.ZipInfo(f"{key}.npy")  # dated 1980, whatever the clock says
-            entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, member.getvalue())
     return content.getvalue()
 

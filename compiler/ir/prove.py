@@ -118,7 +118,8 @@ class Prove:
             raise ProofFailed(f"pass `{name}` changed the value of {wrong[0]}")
         pairs = [*(inner if step.applied.keeps_values else ()), *outputs]
         how = "equal bit for bit" if exact else "equal to rounding"
-        self.say(f"proven: {name} ({len(pairs)} values {how})")
+        noun = "value" if len(pairs) == 1 else "values"
+        self.say(f"proven: {name} ({len(pairs)} {noun} {how})")
 
     def _run(self, graph: Graph) -> _Run:
         if self._last and self._last[0] is graph:

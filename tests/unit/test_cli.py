@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from ai8xc.__main__ import main
 from ai8xc.cli.main import COMMANDS, cli
 from ai8xc.files import MAX_ARRAY_BYTES, pack_arrays, read_arrays
 from ai8xc.ir.core import Data
@@ -357,3 +358,17 @@ def test_command_line_of_a_process(folder: Path) -> None:
     assert result.returncode == 2
     assert "missing.ir" in result.stdout
     assert "\x1b[" not in result.stdout
+
+
+def test_a_mistake_of_ours_outside_passes_has_its_own_exit_code(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ai8xc.driver.load", broken)
+    monkeypatch.setattr(sys, "argv", ["ai8xc", "check", "net.ir"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 70
+    assert "please report" in capsys.readouterr().err
