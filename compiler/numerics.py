@@ -27,7 +27,7 @@ SHIFT_RANGE: Final = (-15, 15)
 
 def clamp8(values: Ints) -> NDArray[np.int64]:
     """Return the values limited to -128..127."""
-    return np.asarray(np.clip(values.astype(np.int64), -128, 127))
+    return np.asarray(np.clip(values.astype(np.int64, copy=False), -128, 127))
 
 
 def total_shift(output_shift: int, weight_bits: int) -> int:
@@ -38,7 +38,7 @@ def total_shift(output_shift: int, weight_bits: int) -> int:
 def requantize(acc: Ints, shift: int) -> NDArray[np.int64]:
     """Return `clamp8(floor(acc * 2**shift / 128 + 1/2))`: halves round towards +infinity."""
     right = FRACTION_BITS - shift
-    wide = acc.astype(np.int64)
+    wide = acc.astype(np.int64, copy=False)
     if right > 0:
         return clamp8((wide + (1 << (right - 1))) >> right)
     return clamp8(wide << -right)
@@ -46,7 +46,7 @@ def requantize(acc: Ints, shift: int) -> NDArray[np.int64]:
 
 def activate(values: Ints, activation: Activation) -> NDArray[np.int64]:
     """Return the 8-bit values after the layer's activation; `abs(-128)` is 127."""
-    wide = values.astype(np.int64)
+    wide = values.astype(np.int64, copy=False)
     if activation == "relu":
         return np.asarray(np.maximum(wide, 0))
     if activation == "abs":
@@ -59,7 +59,7 @@ def average(sums: Ints, count: int, *, rounding: bool = False) -> NDArray[np.int
 
     With `rounding`, to the nearest integer, halves away from zero.
     """
-    wide = sums.astype(np.int64)
+    wide = sums.astype(np.int64, copy=False)
     magnitude = np.abs(wide)
     quotient = (2 * magnitude + count) // (2 * count) if rounding else magnitude // count
     return np.asarray(np.sign(wide) * quotient)
@@ -67,7 +67,7 @@ def average(sums: Ints, count: int, *, rounding: bool = False) -> NDArray[np.int
 
 def combine(operation: Literal["add", "sub", "or", "xor"], operands: Sequence[Ints]) -> Ints:
     """Return the element-wise combination of 8-bit operands, clamped once at the end."""
-    first, *others = (operand.astype(np.int64) for operand in operands)
+    first, *others = (operand.astype(np.int64, copy=False) for operand in operands)
     result = first
     for other in others:
         if operation == "add":

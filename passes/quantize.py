@@ -61,13 +61,13 @@ class Quantize(Pass):
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the integer graph; report what has no integer form."""
-        graph, given = without_qdq(graph)
+        graph, given, odd = without_qdq(graph)
         for step in FLOAT_PASSES if given.is_quantized else ():
             graph = step.run(graph, ctx)
         graph, notes = without_host_tail(graph)
         bits, wrong_bits = weight_bits(graph, self.weight_bits, self.layer_bits)
         calibration = ctx.find(Calibration)
-        findings = [*notes, *unsupported(graph), *wrong_bits]
+        findings = [*notes, *(odd or unsupported(graph)), *wrong_bits]
         findings += calibration.check(graph) if calibration is not None else ()
         for finding in findings:
             ctx.report(finding)

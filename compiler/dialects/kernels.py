@@ -1,8 +1,9 @@
 """Array kernels that the interpreters of all levels share: windows, convolution, pooling.
 
 Tensors are batch, channels, then any number of spatial axes. `pads` are ONNX's: all begins, then
-all ends. Integer inputs are computed exactly: products are summed in float64 by the BLAS, which is
-exact below 2**53, and the largest sum of a layer is below 2**31.
+all ends. Integer inputs are computed exactly: products are summed in floating point by the BLAS,
+in float64, which is exact below 2**53 (the largest sum of a layer is below 2**31), or in float32
+where no sum can exceed 2**24.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def convolve(
     """
     rank = x.ndim - 2
     exact = np.issubdtype(x.dtype, np.integer)
-    kind = np.dtype(np.float64) if exact else x.dtype
+    kind = _exact_kind(x, weight) if exact else x.dtype
     padded = pad(x, pads).astype(kind, copy=False)
     view = windows(padded, weight.shape[2:], strides, dilations)
     n, out = x.shape[0], view.shape[2 : 2 + rank]
@@ -75,6 +76,13 @@ def convolve(
     flat = np.concatenate(parts, axis=1) if groups > 1 else parts[0]
     result = np.moveaxis(flat.reshape(n, *out, -1), -1, 1)
     return np.rint(result).astype(np.int64) if exact else np.ascontiguousarray(result)
+
+
+def _exact_kind(x: Array, weight: Array) -> np.dtype[Any]:
+    """Return the smallest float type in which all sums of products of integers are exact."""
+    terms = math.prod(weight.shape[1:])
+    small = x.dtype == np.int8 and weight.dtype == np.int8 and terms * 2**14 <= 2**24
+    return np.dtype(np.float32 if small else np.float64)
 
 
 def spread(x: Array, strides: Sizes) -> Array:

@@ -125,7 +125,7 @@ class _Weighted(Op):
 
     def finish(self, acc: Array, bias: Array | None) -> Array:
         """Return the value for an accumulator (channels on axis 1)."""
-        wide = acc.astype(np.int64)
+        wide = acc.astype(np.int64, copy=False)
         if bias is not None:
             column = bias.astype(np.int64).reshape(1, -1, *(1,) * (acc.ndim - 2))
             wide = wide + numerics.BIAS_UNIT * column

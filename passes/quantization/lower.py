@@ -117,7 +117,7 @@ def _plain(op: Op, operands: Sequence[Op], *, rounding: bool) -> Op:
             return q.Relu(operands[0]) if op.low == 0 else operands[0]
         case nn.Abs():
             return q.Abs(operands[0])
-        case nn.Identity():
+        case nn.Identity() | nn.Cast():
             return operands[0]
         case _:
             return _layout(op, operands)

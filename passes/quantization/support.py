@@ -98,6 +98,13 @@ def _average(op: Op) -> Iterator[Diagnostic]:
         yield NO_INTEGER_FORM.at(op, opcode=op.opcode, notes=[note], help=cure)
 
 
+def _cast(op: Op) -> Iterator[Diagnostic]:
+    (x,) = op.operands
+    if not (x.type.is_float and op.type.is_float):
+        note = f"it makes {op.type.element} of {x.type.element}"
+        yield NO_INTEGER_FORM.at(op, opcode=op.opcode, notes=[note])
+
+
 def _pad(op: Op) -> Iterator[Diagnostic]:
     assert isinstance(op, nn.Pad)
     if op.mode != "constant" or op.value:
@@ -118,6 +125,7 @@ _CHECKS: Final[dict[type[Op], Check]] = {
     nn.Abs: _nothing,
     nn.Clip: _clip,
     nn.Identity: _nothing,
+    nn.Cast: _cast,
     nn.Reshape: _nothing,
     nn.Transpose: _nothing,
     nn.Slice: _nothing,

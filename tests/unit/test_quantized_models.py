@@ -154,3 +154,54 @@ def test_an_add_of_different_scales_is_quantised_anew() -> None:
     assert found.rule.id == "Q016"
     assert "shares a scale" in found.message
     assert isinstance(lowered.outputs[0], q.Add)
+
+
+def integer_network(x: Op, *, zero: int | None = None, factor: float | None = None) -> Op:
+    """ConvInteger as it is imported, and what exporters put behind it."""
+    wide: Op = nn.Cast(x, "i32")
+    if zero is not None:
+        wide = nn.Sub(wide, const(zero, "zero", np.int32))
+    y: Op = nn.Conv(wide, const(WEIGHT, "w", np.int32), pads=(1, 1, 1, 1), name="layer")
+    if factor is None:
+        return y
+    return nn.Relu(nn.Mul(nn.Cast(y), const(factor, "factor"), name="product"), name="act")
+
+
+@pytest.mark.parametrize(("element", "zero"), [("i8", None), ("i8", 0), ("u8", 128)])
+def test_integer_convolution_is_the_accumulator(element: str, zero: int | None) -> None:
+    x = Input(TensorType((1, 2, 5, 5), element), name="x")  # type: ignore[arg-type]
+    source = make_graph("net", "nn", [x], [integer_network(x, zero=zero)])
+    lowered, ctx = quantized(source)
+    assert not ctx.diagnostics
+    steps = STREAM.randint(-128, 128, (5, 2, 5, 5))
+    stored = (steps + 128).astype(np.uint8) if element == "u8" else steps.astype(np.int8)
+    (wanted,) = run(source, {"x": stored})
+    (got,) = run(lowered, {"x": steps.astype(np.int8)})
+    np.testing.assert_array_equal(got, wanted)
+    assert lowered.outputs[0].type == TensorType((1, 4, 5, 5), "i32", 1.0)
+
+
+def test_integer_convolution_of_a_quantised_tensor() -> None:
+    x = Input(TensorType((1, 2, 5, 5)), name="x")
+    point = const(0, "zx", np.int8)
+    stored = nn.Quantize(x, const(X_STEP, "s"), point, to="i8")
+    real_part = integer_network(stored, zero=0, factor=X_STEP * W_STEP)
+    source = make_graph("net", "nn", [x], [held(real_part, Y_STEP)])
+    lowered, ctx = quantized(source)
+    assert not ctx.diagnostics
+    np.testing.assert_array_equal(weight_of(lowered), WEIGHT)
+    steps = STREAM.randint(-128, 128, (9, 2, 5, 5))
+    (wanted,) = run(source, {"x": (steps * X_STEP).astype(np.float32)})
+    (got,) = run(lowered, {"x": steps.astype(np.int8)})
+    same = got * Y_STEP == wanted
+    assert same.mean() > 0.95  # all but halves, which ONNX rounds to even
+    assert np.abs(got * Y_STEP - wanted).max() <= Y_STEP
+
+
+@pytest.mark.parametrize("zero", [None, 5])
+def test_integers_that_are_not_understood_are_refused(zero: int | None) -> None:
+    x = Input(TensorType((1, 2, 5, 5), "u8"), name="x")
+    source = make_graph("net", "nn", [x], [integer_network(x, zero=zero)])
+    ctx = PassContext()
+    Quantize().run(source, ctx)
+    assert {found.rule.id for found in ctx.diagnostics} == {"Q010"}
