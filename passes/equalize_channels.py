@@ -144,7 +144,7 @@ def _factors(first: Array, second: Array) -> Array | None:
     None where evening out the ranges is not worth it.
     """
     used = (first > 0) & (second > 0)
-    if not used.any():
+    if not used.any() or not (np.isfinite(first) & np.isfinite(second)).all():
         return None
     factors = np.sqrt(first[used] / second[used])
     factors /= np.exp(np.log(factors).mean())  # the layers as wholes keep their sizes

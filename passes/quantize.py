@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ai8xc.ir.core import Graph, make_graph
 from ai8xc.ir.diag import errors
+from ai8xc.ir.loc import UNKNOWN
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.fold_constants import FoldConstants
 from ai8xc.passes.fuse_activation import FuseActivation
@@ -25,6 +27,7 @@ from ai8xc.passes.quantization.least_squares import balanced
 from ai8xc.passes.quantization.lower import Lowering
 from ai8xc.passes.quantization.plan import Plan, Planner, Samples
 from ai8xc.passes.quantization.qdq import without_qdq
+from ai8xc.passes.quantization.rules import BAD_INPUT_SCALE
 from ai8xc.passes.quantization.simulation import Simulation
 from ai8xc.passes.quantization.support import unsupported
 
@@ -68,6 +71,8 @@ class Quantize(Pass):
         bits, wrong_bits = weight_bits(graph, self.weight_bits, self.layer_bits)
         calibration = ctx.find(Calibration)
         findings = [*notes, *(odd or unsupported(graph)), *wrong_bits]
+        if not 0 < self.input_scale < math.inf:
+            findings.append(BAD_INPUT_SCALE.at(UNKNOWN, given=f"{self.input_scale:g}"))
         findings += calibration.check(graph) if calibration is not None else ()
         for finding in findings:
             ctx.report(finding)

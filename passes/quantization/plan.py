@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from ai8xc.ir.core import Graph, Op
-from ai8xc.ir.diag import Diagnostic
+from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.types import Array
 from ai8xc.passes.quantization.groups import groups
 from ai8xc.passes.quantization.kept import requantized
 from ai8xc.passes.quantization.layers import WEIGHTED
 from ai8xc.passes.quantization.qdq import Given
 from ai8xc.passes.quantization.rescale import cut_apart
-from ai8xc.passes.quantization.rules import RESCALED
+from ai8xc.passes.quantization.rules import RESCALED, TOO_LARGE
 from ai8xc.passes.quantization.scales import Scales, Search, lost_limits
-from ai8xc.passes.quantization.statistics import profiles
+from ai8xc.passes.quantization.statistics import Profile, profiles
+
+LARGEST: Final = 1e15
+"""Values that are taken for real: their squares can be added up in float32."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,13 @@ class Planner:
         return defaults | dict(self.given.scales)
 
     def plan(self, graph: Graph, samples: Samples) -> Plan:
-        """Return the decisions for a graph whose ops all have an integer form."""
+        """Return the decisions for a graph whose ops all have an integer form.
+
+        Raises `Rejected` when the network computes numbers out of all bounds.
+        """
         pins = self.pins(graph)
         seen = profiles(graph, samples.arrays)
+        _check_size(seen)
         found = groups(graph, pins, wide=self.wide)
         notes: list[Diagnostic] = []
         graph, layers = cut_apart(graph, found, seen)
@@ -66,3 +74,10 @@ class Planner:
         scales = Search(graph, seen, bits, samples.real, self.given.scales).run(found)
         notes += [*requantized(graph, self.given, scales), *lost_limits(graph, scales)]
         return Plan(graph, scales, bits, tuple(notes))
+
+
+def _check_size(seen: Mapping[Op, Profile]) -> None:
+    wrong = [(op, profile.peak) for op, profile in seen.items() if not profile.peak < LARGEST]
+    if wrong:
+        op, peak = wrong[0]  # all that follow are its consequence
+        raise Rejected([TOO_LARGE.at(op, name=op.name, peak=f"{peak:.3g}")])

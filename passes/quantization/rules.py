@@ -78,3 +78,14 @@ NOT_FINITE = declare(
     "the {operand} of `{opcode}` holds values that are NaN or infinite",
     "Training has diverged, or the file is damaged: integers can only stand for real numbers.",
 )
+BAD_INPUT_SCALE = declare(
+    "Q021",
+    "an input scale of {given} is not possible",
+    "The input scale is the real value of one integer step: a finite number above 0.",
+)
+TOO_LARGE = declare(
+    "Q022",
+    "values of `%{name}` reach {peak}, which no integers can follow",
+    """The quantiser runs the network on samples. Numbers this large come from weights that are
+    broken, or from data that are not in the range that the network was trained for.""",
+)

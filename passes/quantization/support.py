@@ -45,6 +45,10 @@ def unsupported(graph: Graph) -> list[Diagnostic]:
     for op in graph.ops:
         check = _CHECKS.get(type(op), _no_form)
         findings.extend(check(op))
+    for output in graph.outputs:
+        if isinstance(output, nn.Constant):
+            note = "it is an output of the network, which no layer computes"
+            findings.append(NO_INTEGER_FORM.at(output, opcode=output.opcode, notes=[note]))
     return findings
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ai8xc.dialects import nn, q
 from ai8xc.ir.core import Data, Graph, Input, Op, make_graph
-from ai8xc.ir.diag import errors
+from ai8xc.ir.diag import Rejected, errors
 from ai8xc.ir.interp import run
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.passes import PassContext
@@ -267,3 +267,34 @@ def test_a_stream_that_stays_keeps_one_scale() -> None:
     lowered, ctx = quantized(stream_of(40, 1.01))
     assert not ctx.diagnostics
     assert len({op.type.scale for op in lowered.ops if isinstance(op, q.Add)}) == 1
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e-10, 1e10])
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_weights_of_any_size(size: float, calibrated: bool) -> None:
+    x = image(2, 4, 4)
+    bias = const([size, -size, 0], "b")
+    first = nn.Conv(x, const(STREAM.normal(size=(3, 2, 3, 3)) * size, "w"), bias, activation="relu")
+    second = nn.Conv(first, const(np.ones((1, 3, 1, 1)), "v"))
+    samples = STREAM.uniform(-1, 1, (6, 2, 4, 4)).astype(np.float32)
+    lowered, ctx = quantized(graph(second), *[Calibration({"x": samples})] * calibrated)
+    assert not ctx.diagnostics
+    assert not verify(lowered)
+
+
+def test_numbers_out_of_all_bounds_are_refused() -> None:
+    x = image(2, 4, 4)
+    huge = nn.Conv(x, const(np.full((1, 2, 1, 1), 1e30), "w"), name="huge")
+    with pytest.raises(Rejected, match="`%huge` reach"):
+        quantized(graph(nn.Conv(huge, const(np.ones((1, 1, 1, 1)), "v"))))
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, math.inf, math.nan])
+def test_an_input_scale_is_a_positive_number(scale: float) -> None:
+    _, ctx = quantized(graph(conv(image(1, 4, 4), 2, "a")), input_scale=scale)
+    assert rules_of(ctx) == ["Q021"]
+
+
+def test_a_constant_is_no_output() -> None:
+    _, ctx = quantized(graph(conv(image(1, 4, 4), 2, "a"), const([1.0], "k")))
+    assert rules_of(ctx) == ["Q010"]

@@ -205,3 +205,13 @@ def test_integers_that_are_not_understood_are_refused(zero: int | None) -> None:
     ctx = PassContext()
     Quantize().run(source, ctx)
     assert {found.rule.id for found in ctx.diagnostics} == {"Q010"}
+
+
+def test_biases_beyond_eight_bits_are_limited_with_a_warning() -> None:
+    lowered, ctx = quantized(network(bias=np.array([300, -300, 5, 0]) * 128))
+    (found,) = ctx.diagnostics
+    assert (found.rule.id, found.severity) == ("Q013", "warning")
+    assert found.message.startswith("2 of 4 biases")
+    bias = layer_of(lowered).bias
+    assert isinstance(bias, q.Constant)
+    np.testing.assert_array_equal(bias.value.array, [127, -128, 5, 0])
