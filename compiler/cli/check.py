@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ai8xc.cli.common import DeviceName, Format, Report, format_option, load_option, reporting
+from ai8xc.cli.data import calibration_option, read_calibration
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 class Arguments(QuantizeArguments):
     """The arguments of the command, without those of the report."""
 
+    calibration: Path | None
     load: tuple[Path, ...]
 
 
@@ -35,6 +37,7 @@ Examples:
     show_default=True,
     help="The chip (see `ai8xc devices`), or `all`: one report for each.",
 )
+@calibration_option
 @quantize_options
 @load_option
 @format_option("text", "json", "sarif")
@@ -60,14 +63,14 @@ def _check(model: Path, device: Device, form: Format, arguments: Arguments) -> i
     """Report on one device; return the exit code."""
     try:
         with reporting(Report(model.name, form, device, to_output=True)) as report:
-            from ai8xc.cli.quantizing import calibration, settings
+            from ai8xc.cli.quantizing import settings
             from ai8xc.driver import Options, compile_graph, load
 
             options = Options(
                 device=device.name,
                 pipeline=arguments["pipeline"],
                 settings=settings(arguments),
-                calibration=calibration(arguments),
+                calibration=read_calibration(arguments["calibration"]),
                 load=arguments["load"],
             )
             report.diagnostics += compile_graph(load(model), options).diagnostics

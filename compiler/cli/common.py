@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -85,7 +86,8 @@ class Report:
 
     `source` names the user's file, `text` is its content where it is `.ir` text, `effect` what an
     error means for the outputs. Findings go to the standard error, or to the standard output
-    where they are what the command is for (`to_output`).
+    where they are what the command is for (`to_output`). `rerun` are arguments that repeat a
+    mistake of ours, besides passes and device.
     """
 
     source: str
@@ -94,6 +96,7 @@ class Report:
     effect: str = ""
     to_output: bool = False
     text: str = ""
+    rerun: tuple[str, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def tell(self) -> None:
@@ -137,20 +140,20 @@ def reporting(report: Report) -> Iterator[Report]:
         report.diagnostics += [d for d in rejected.diagnostics if id(d) not in known]
         code = UNUSABLE if rejected.unusable else REJECTED
     except PassFailed as failed:
-        write_reproducer(failed, report.device)
+        write_reproducer(failed, report)
         code = INTERNAL
     report.tell()
     if code or errors(report.diagnostics):
         raise click.exceptions.Exit(code or REJECTED)
 
 
-def write_reproducer(failed: PassFailed, device: Device | None) -> None:
+def write_reproducer(failed: PassFailed, report: Report) -> None:
     """Write `crash.ir`, whose first line repeats the failure, and say so."""
     from ai8xc.files import ir_files, write_files
 
     cause = failed.__cause__
     why = f"{type(cause).__name__}: {cause}" if cause else str(failed)
-    files = ir_files("crash", failed.graph, reproducer_head(failed.left, device, why))
+    files = ir_files("crash", failed.graph, reproducer_head(failed.left, report, why))
     write_files(Path.cwd(), files)
     click.echo(f"internal error: {failed}\n{why}", err=True)
     click.echo(
@@ -160,9 +163,9 @@ def write_reproducer(failed: PassFailed, device: Device | None) -> None:
     )
 
 
-def reproducer_head(left: Sequence[object], device: Device | None, why: str) -> str:
+def reproducer_head(left: Sequence[object], report: Report, why: str) -> str:
     """Return the comment lines at the top of a reproducer."""
-    pipeline = ",".join(map(str, left))
-    chip = f" --device {device.name}" if device else ""
+    device = ("--device", report.device.name) if report.device else ()
+    arguments = ("opt", *device, *report.rerun, "--passes", ",".join(map(str, left)))
     comment = "\n".join(f"// {line}" for line in why.splitlines())
-    return f"// RUN: ai8xc opt{chip} --passes '{pipeline}'\n{comment}\n"
+    return f"// RUN: ai8xc {shlex.join(arguments)}\n{comment}\n"

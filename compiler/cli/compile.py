@@ -16,6 +16,7 @@ from ai8xc.cli.common import (
     reporting,
     say,
 )
+from ai8xc.cli.data import DataArguments, data_options, rerun
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
 from ai8xc.cli.watch import Watch, WatchArguments, watch_options
 
@@ -27,15 +28,13 @@ if TYPE_CHECKING:
     from ai8xc.ir.passes import Hook
 
 
-class Arguments(WatchArguments, QuantizeArguments):
+class Arguments(WatchArguments, QuantizeArguments, DataArguments):
     """The arguments of the command, without those of the report."""
 
     output: Path | None
     force: bool
     emit: str
-    sample: Path | None
     load: tuple[Path, ...]
-    prove: bool
 
 
 @click.command(
@@ -57,13 +56,10 @@ Examples:
     "--emit", default="c", show_default=True, metavar="LIST", help="What to write: c, ir, ..."
 )
 @device_option("max78000")
-@click.option(
-    "--sample", type=click.Path(path_type=Path), metavar="FILE", help="One input, as `.npy`."
-)
+@data_options
 @quantize_options
 @load_option
 @watch_options
-@click.option("--prove", is_flag=True, help="Prove each step on the sample, or on random input.")
 @format_option("text", "json", "sarif")
 def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Arguments]) -> None:
     """Compile a model for a device.
@@ -79,6 +75,7 @@ def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Ar
         from ai8xc.driver import compile_graph, load
 
         watch = Watch(arguments)
+        report.rerun = rerun(arguments, arguments["load"])
         options = _options(device, arguments, watch.hooks)
         graph = load(model)
         watch.start(graph)
@@ -92,16 +89,16 @@ def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Ar
 
 
 def _options(device: Device, arguments: Arguments, hooks: tuple[Hook, ...]) -> Options:
-    from ai8xc.cli.quantizing import calibration, settings
+    from ai8xc.cli.data import calibration, sample
+    from ai8xc.cli.quantizing import settings
     from ai8xc.driver import Options
-    from ai8xc.files import read_array
 
     wanted = frozenset(filter(None, arguments["emit"].split(",")))
     return Options(
         device=device.name,
         pipeline=arguments["pipeline"],
         settings=settings(arguments),
-        sample=read_array(arguments["sample"]) if arguments["sample"] else None,
+        sample=sample(arguments),
         calibration=calibration(arguments),
         emit=wanted if arguments["output"] else wanted & {"ir"},
         load=arguments["load"],

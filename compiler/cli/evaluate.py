@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ai8xc.cli.common import Format, Report, format_option, load_option, reporting
+from ai8xc.cli.data import calibration_option, read_calibration
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Arguments(QuantizeArguments):
     """The arguments of the command, without those of the report."""
 
     data: Path
+    calibration: Path | None
     load: tuple[Path, ...]
 
 
@@ -37,6 +39,7 @@ Example:
     metavar="FILE",
     help="Labelled inputs as `.npz`: arrays `x` and `y`.",
 )
+@calibration_option
 @quantize_options
 @load_option
 @format_option("text", "json")
@@ -47,7 +50,7 @@ def command(*, model: Path, form: Format, **arguments: Unpack[Arguments]) -> Non
     often the two agree, and the signal-to-noise ratio of each layer.
     """
     with reporting(Report(model.name, "text")) as report:
-        from ai8xc.cli.quantizing import calibration, settings
+        from ai8xc.cli.quantizing import settings
         from ai8xc.driver import Options
         from ai8xc.evaluate import evaluate
         from ai8xc.files import read_arrays
@@ -55,7 +58,7 @@ def command(*, model: Path, form: Format, **arguments: Unpack[Arguments]) -> Non
         options = Options(
             pipeline=arguments["pipeline"],
             settings=settings(arguments),
-            calibration=calibration(arguments),
+            calibration=read_calibration(arguments["calibration"]),
             load=arguments["load"],
         )
         data = {name: found.array for name, found in read_arrays(arguments["data"]).items()}

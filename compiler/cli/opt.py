@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ai8xc.cli.common import Format, Report, device_option, format_option, load_option, reporting
+from ai8xc.cli.common import (
+    Format,
+    Report,
+    device_option,
+    format_option,
+    load_option,
+    reporting,
+    say,
+)
+from ai8xc.cli.data import DataArguments, data_options, rerun
 from ai8xc.cli.watch import Watch, WatchArguments, watch_options
 
 if TYPE_CHECKING:
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
     from ai8xc.ir.core import Graph
 
 
-class Arguments(WatchArguments):
+class Arguments(WatchArguments, DataArguments):
     """The arguments of the command, without those of the report."""
 
     passes: str
@@ -37,6 +46,7 @@ Examples:
 @click.option("--passes", default="", metavar="TEXT", help='The passes: "a,b{option=1}".')
 @device_option()
 @load_option
+@data_options
 @watch_options
 @click.option("--mlir", is_flag=True, help="Print in MLIR's generic syntax.")
 @click.option(
@@ -57,34 +67,43 @@ def command(
     """
     name = "<stdin>" if str(file) == "-" else file.name
     with reporting(Report(name, form, device, "nothing was written")) as report:
+        from ai8xc.cli.data import calibration, sample
+        from ai8xc.driver import Options, compile_graph
+
         watch = Watch(arguments)
-        graph = _optimize(report, file, arguments, watch)
+        report.rerun = rerun(arguments, arguments["load"])
+        options = Options(
+            device=device.name if device else None,
+            pipeline=arguments["passes"],
+            sample=sample(arguments),
+            calibration=calibration(arguments),
+            load=arguments["load"],
+            hooks=watch.hooks,
+            prove=say if arguments["prove"] else None,
+        )
+        graph = _read(report, file)
+        watch.start(graph)
+        result = compile_graph(graph, options)
+        report.diagnostics += result.diagnostics
         watch.finish()
-        _write(graph, arguments["mlir"], arguments["output"])
+        _write(result.graph, arguments["mlir"], arguments["output"])
 
 
-def _optimize(report: Report, file: Path, arguments: Arguments, watch: Watch) -> Graph:
-    from ai8xc.driver import passes_of
+def _read(report: Report, file: Path) -> Graph:
+    """Return the graph in a file; what the verifier finds goes to the report."""
     from ai8xc.files import arrays_beside, read_text
     from ai8xc.grammar.reader import read_graph
     from ai8xc.ir.diag import Rejected, errors
-    from ai8xc.ir.passes import PassContext, run_pipeline
     from ai8xc.ir.verify import verify
-    from ai8xc.plugins import load_passes
+    from ai8xc.plugins import load_dialects
 
-    load_passes(arguments["load"])
-    pipeline = passes_of(arguments["passes"])
+    load_dialects()
     report.text = read_text(file)
     graph = read_graph(report.text, report.source, arrays_beside(file))
     report.diagnostics += verify(graph)
     if errors(report.diagnostics):
         raise Rejected([])
-    watch.start(graph)
-    ctx = PassContext(*[report.device] if report.device else [])
-    try:
-        return run_pipeline(graph, pipeline, ctx, watch.hooks)
-    finally:
-        report.diagnostics += ctx.diagnostics
+    return graph
 
 
 def _write(graph: Graph, mlir: bool, output: Path | None) -> None:

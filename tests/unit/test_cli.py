@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import subprocess
 import sys
 from itertools import pairwise
@@ -34,9 +35,15 @@ BAD = NET.replace("nn.relu", "nn.sigmoid").replace(
 """Two functions without an integer form."""
 
 CRASH = """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
+from ai8xc.dialects import nn
 from ai8xc.ir.passes import Pass, register
+from ai8xc.ir.rewrite import rewrite
+
+def magnitude(op, uses):
+    if isinstance(op, nn.Conv) and op.activation == "none":
+        return replace(op, activation="abs")
 
 @register
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Crash(Pass):
     at: int = 0
 
     def run(self, graph, ctx):
-        return [][self.at]
+        return rewrite(graph, [magnitude]) if self.at == 0 else [][self.at]
 """
 
 
@@ -154,10 +161,23 @@ def test_our_mistake_leaves_a_reproducer(folder: Path) -> None:
     assert "pass `crash` failed" in result.stderr
     assert "IndexError" in result.stderr
     first = Path("crash.ir").read_text().splitlines()[0]
-    assert first == "// RUN: ai8xc opt --passes 'crash{at=3},fuse-activation'"
-    again = ai8xc("opt", "crash.ir", "--load", "mine.py", "--passes", "crash{at=3}")
-    assert again.exit_code == 70
+    command = "opt --load mine.py --passes 'crash{at=3},fuse-activation'"
+    assert first == f"// RUN: ai8xc {command}"
+    assert ai8xc(*shlex.split(command), "crash.ir").exit_code == 70
     assert read_arrays(Path("crash.npz")) == read_arrays(Path("net.npz"))
+
+
+def test_a_failed_proof_leaves_a_reproducer(folder: Path) -> None:
+    Path("mine.py").write_text(CRASH)
+    np.save("x.npy", np.ones((2, 4, 4)))
+    arguments = ["--load", "mine.py", "--prove", "--sample", "x.npy"]
+    passes = ["--passes", "remove-identities,crash"]
+    assert ai8xc("opt", "net.ir", "--load", "mine.py", *passes).exit_code == 0
+    result = ai8xc("opt", "net.ir", *arguments, *passes)
+    assert result.exit_code == 70
+    assert "pass `crash` changed the value of `%a` (net.ir:3:3: node `/conv/Conv`)" in result.stderr
+    first = Path("crash.ir").read_text().splitlines()[0]
+    assert first.removeprefix("// RUN: ai8xc ") == " ".join(["opt", *arguments, "--passes crash"])
 
 
 def test_python_and_system_errors_of_a_loaded_file(folder: Path) -> None:

@@ -1,0 +1,82 @@
+"""The options that give a step its data: a sample to prove it on, inputs to calibrate with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+import click
+
+from ai8xc.cli.common import F
+
+if TYPE_CHECKING:
+    from ai8xc.ir.types import Array
+
+
+class DataArguments(TypedDict):
+    """The values of `data_options`."""
+
+    sample: Path | None
+    calibration: Path | None
+    prove: bool
+
+
+calibration_option = click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Typical inputs as `.npz`: array `x`, or one array for each input by name.",
+)
+
+
+def data_options(command: F) -> F:
+    """Add the options to a command."""
+    options = (
+        click.option(
+            "--sample",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="One input as `.npy`, C x H x W or C x L.",
+        ),
+        calibration_option,
+        click.option(
+            "--prove", is_flag=True, help="Prove each step on the sample, or on random input."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def sample(arguments: DataArguments) -> Array | None:
+    """Return the array in the sample file."""
+    from ai8xc.files import read_array
+
+    path = arguments["sample"]
+    return None if path is None else read_array(path)
+
+
+def calibration(arguments: DataArguments) -> dict[str, Array] | None:
+    """Return the arrays in the calibration file."""
+    return read_calibration(arguments["calibration"])
+
+
+def read_calibration(path: Path | None) -> dict[str, Array] | None:
+    """Return the arrays in a calibration file by name."""
+    from ai8xc.files import read_arrays
+
+    if path is None:
+        return None
+    return {name: data.array for name, data in read_arrays(path).items()}
+
+
+def rerun(arguments: DataArguments, load: tuple[Path, ...]) -> tuple[str, ...]:
+    """Return the arguments that repeat a failure besides passes and device."""
+    found = tuple(word for path in load for word in ("--load", str(path)))
+    if arguments["prove"]:
+        found += ("--prove",)
+    if arguments["sample"]:
+        found += ("--sample", str(arguments["sample"]))
+    if arguments["calibration"]:
+        found += ("--calibration", str(arguments["calibration"]))
+    return found
