@@ -5,6 +5,7 @@ import json
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -194,7 +195,10 @@ BAD_FILES = {
     "folder.ir": None,
     "folder.onnx": None,
     "empty.ir": b"",
+    "empty.onnx": b"",
     "bytes.ir": b"\xff\xfe\x00",
+    "bytes.onnx": bytes(range(256)),
+    "text.onnx": b"hello",
     "nul.ir": b"\x00" * 40,
     "model.pt": b"x",
     "none": b"x",
@@ -202,8 +206,10 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("command", ["compile", "check", "evaluate"])
-@pytest.mark.parametrize("name", [*BAD_FILES, "missing.ir"])
+@pytest.mark.parametrize("name", [*BAD_FILES, "missing.ir", "missing.onnx"])
 def test_bad_model(folder: Path, command: str, name: str) -> None:
+    if name.endswith(".onnx") and find_spec("ai8xc.frontend.onnx_model") is None:
+        pytest.skip("needs the ONNX front end")
     content = BAD_FILES.get(name, b"")
     if name in BAD_FILES and content is None:
         Path(name).mkdir()
