@@ -1,6 +1,6 @@
 """Accuracy and time of post-training quantisation on the example networks.
 
-python benchmarks/quantize.py [RESULT.json]   (from the root of the repository; two minutes)
+python benchmarks/quantize.py [RESULT.json]   (from the root of the repository; half a minute)
 
 Prints tables and writes them as JSON. Accuracies are those of the whole fixed test sets,
 calibration images come from the training sets. Times are the best of three.
@@ -45,9 +45,9 @@ def accuracy(name: str, bits: int, calibration: np.ndarray | None) -> Row:
         "network": name,
         "bits": bits,
         "calibration": 0 if calibration is None else len(calibration),
-        "float": found.float_accuracy,
-        "integer": found.integer_accuracy,
-        "agreement": found.agreement,
+        "float": round(found.float_accuracy, 4),
+        "integer": round(found.integer_accuracy, 4),
+        "agreement": round(found.agreement, 4),
         "snr_db": round(found.layers[-1][1], 1),
     }
 
@@ -65,13 +65,14 @@ def accuracies() -> list[Row]:
 def process(name: str) -> Row:
     """Time and memory of a whole process from ONNX to integers, without calibration."""
     model = ROOT / "examples" / name / f"{name}.onnx"
+    quiet = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
     seconds, memory = [], 0
     for _ in range(3):
         with tempfile.TemporaryDirectory() as folder:
             options = ["--pipeline", "float,integer", "--emit", "ir", "-o", f"{folder}/out"]
             command = [sys.executable, "-m", "ai8xc", "compile", str(model), *options]
             start = time.perf_counter()
-            child = os.posix_spawn(sys.executable, command, os.environ)
+            child = os.posix_spawn(sys.executable, command, os.environ, file_actions=quiet)
             _, status, usage = os.wait4(child, 0)
             seconds.append(time.perf_counter() - start)
             if status:
@@ -126,8 +127,9 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Measure, print, and write the file that is asked for."""
     results = {
-        "accuracy": accuracies(),
+        # first: a child's peak memory is at least that of its parent when it starts
         "process": [process(name) for name in NAMES],
+        "accuracy": accuracies(),
         "chains": growth(residual=False, sizes=(32, 64, 128)),
         "residual chains": growth(residual=True, sizes=(10, 20, 40)),
     }

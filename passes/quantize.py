@@ -10,6 +10,7 @@ from ai8xc.ir.core import Graph, make_graph
 from ai8xc.ir.diag import errors
 from ai8xc.ir.loc import UNKNOWN
 from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.passes.fold_batch_norm import FoldBatchNorm
 from ai8xc.passes.fold_constants import FoldConstants
 from ai8xc.passes.fuse_activation import FuseActivation
 from ai8xc.passes.quantization.bits import weight_bits
@@ -31,7 +32,7 @@ from ai8xc.passes.quantization.rules import BAD_INPUT_SCALE
 from ai8xc.passes.quantization.simulation import Simulation
 from ai8xc.passes.quantization.support import unsupported
 
-FLOAT_PASSES: tuple[Pass, ...] = (FoldConstants(), FuseActivation())
+FLOAT_PASSES: tuple[Pass, ...] = (FoldConstants(), FoldBatchNorm(), FuseActivation())
 """What finds its place only when conversions between reals and integers no longer stand between."""
 
 
