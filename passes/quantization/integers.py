@@ -14,6 +14,9 @@ from ai8xc.passes.quantization.layers import Weighted, biases, constant
 BATCH = 32
 """Samples that are computed at once: bounds the memory for windows of convolutions."""
 
+_LIKE_ROUNDING = 2
+"""Steps by which a bias may be limited without a word: no more than what rounding does to it."""
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -35,7 +38,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Integers:
-    """Integer weights and biases; `clamped` biases were out of range."""
+    """Integer weights and biases; `clamped` biases were far out of range."""
 
     weight: Array
     bias: Array
@@ -53,9 +56,9 @@ class Evidence:
 def finish(weight: Array, bias: Array, steps: Steps) -> Integers:
     """Return integers for integer weights and real biases."""
     exact = np.rint(bias / (BIAS_UNIT * steps.accumulator))
-    clamped = int(np.count_nonzero((exact < -128) | (exact > 127)))
-    limited = np.clip(exact, -128, 127).astype(np.int8)
-    return Integers(weight.astype(np.int8), limited, clamped)
+    limited = np.clip(exact, -128, 127)
+    clamped = int(np.count_nonzero(np.abs(exact - limited) > _LIKE_ROUNDING))
+    return Integers(weight.astype(np.int8), limited.astype(np.int8), clamped)
 
 
 def nearest(layer: Weighted, steps: Steps) -> Integers:
