@@ -33,7 +33,7 @@ def _of_tensors(op: Weighted, given: Given, scales: Scales) -> Iterator[str]:
         why = given.reasons.get(tensor.name)
         if why:
             yield f"{noun}: {why}"
-        wanted, found = given.scales.get(tensor.name), scales.tensors.get(tensor)
+        wanted, found = given.pins.get(tensor.name), scales.tensors.get(tensor)
         if wanted is not None and not same_scale(wanted, found):
             yield f"{noun}: it shares a scale with other tensors"
 

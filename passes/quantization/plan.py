@@ -52,7 +52,7 @@ class Planner:
     def pins(self, graph: Graph) -> dict[str, float]:
         """Return the given scales of tensors by name: the model's own, or the option's."""
         defaults = {source.name: self.input_scale for source in graph.inputs}
-        return defaults | dict(self.given.scales)
+        return defaults | self.given.pins
 
     def plan(self, graph: Graph, samples: Samples) -> Plan:
         """Return the decisions for a graph whose ops all have an integer form.

@@ -8,6 +8,7 @@ in 32-bit integers become layers of the real network, whose weights have a step 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -17,7 +18,7 @@ import numpy as np
 from ai8xc.dialects import nn
 from ai8xc.ir.core import Data, Graph, Input, Op, make_graph
 from ai8xc.ir.diag import Diagnostic
-from ai8xc.ir.types import Array, TensorType, same_scale
+from ai8xc.ir.types import INTEGER_RANGE, Array, TensorType, same_scale
 from ai8xc.passes.quantization.layers import constant
 from ai8xc.passes.quantization.rules import NO_INTEGER_FORM
 
@@ -25,15 +26,30 @@ _TELLING: Final = (nn.Quantize, nn.Dequantize, nn.Cast)
 _CENTRE: Final[Mapping[str, int]] = {"i8": 0, "u8": 128}
 """Zero points that the hardware can do: unsigned data around 128 are signed data."""
 
-_MOVES: Final = (nn.MaxPool, nn.Reshape, nn.Transpose, nn.Slice, nn.Concat, nn.Resize, nn.Identity)
+_TOLERATED: Final = 1.05
+"""How far a range may exceed 127 steps before a scale of twice the size is taken."""
+
+_MOVES: Final = (
+    nn.MaxPool | nn.Reshape | nn.Transpose | nn.Slice | nn.Concat | nn.Resize | nn.Identity
+)
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a model says about its integers, by name of the tensor: scales, or why not."""
+    """What a model says about its integers, by name of the tensor.
+
+    `scales` are those of integers that the hardware has. For others `reasons` says why it has not,
+    and `ranges` has a scale that holds their range, a power of two times the model's.
+    """
 
     scales: Mapping[str, float] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def pins(self) -> dict[str, float]:
+        """The scales that tensors should have, by name."""
+        return {**self.ranges, **self.scales}
 
     @property
     def is_quantized(self) -> bool:
@@ -52,7 +68,7 @@ def without_qdq(graph: Graph) -> tuple[Graph, Given, list[Diagnostic]]:
     named = graph.having(outputs=graph.output_names)
     inputs = [absorbed.new[source] for source in graph.inputs]
     real = make_graph(graph.name, graph.level, [*inputs, *outputs], outputs, named.attributes)
-    return real, Given(absorbed.scales, absorbed.reasons), absorbed.findings
+    return real, absorbed.given, absorbed.findings
 
 
 @dataclass
@@ -66,9 +82,15 @@ class _Absorption:
     new: dict[Op, Op] = field(default_factory=dict)
     scales: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    ranges: dict[str, float] = field(default_factory=dict)
     units: dict[Op, tuple[float, int]] = field(default_factory=dict)
     factors: dict[Op, float] = field(default_factory=dict)
     findings: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def given(self) -> Given:
+        """What was found."""
+        return Given(self.scales, self.reasons, self.ranges)
 
     def visit(self, op: Op) -> None:
         fixed = all(isinstance(x, nn.Constant) for x in op.operands[1:])
@@ -104,9 +126,14 @@ class _Absorption:
         return nn.Mul(self.new[op], number, name=op.name, loc=op.loc)
 
     def quantized(self, op: nn.Quantize) -> None:
-        self.new[op] = self.true(op.x)
-        self.remember(self.new[op].name, op, op.to)
-        scale, zero = constant(op.scale), _zero_point(op)
+        """Take in a conversion to integers; where they start at real 0, it also rectifies."""
+        real = self.true(op.x)
+        zero = _zero_point(op)
+        if (zero == INTEGER_RANGE[op.to][0]).all() and not _is_positive(real):
+            real = nn.Relu(real, name=f"{real.name}_relu", loc=op.loc)
+        self.new[op] = real
+        self.remember(real.name, op, op.to)
+        scale = constant(op.scale)
         if scale.size == zero.size == 1:
             self.units[op] = (float(scale.flat[0]), int(zero.flat[0]))
 
@@ -178,6 +205,13 @@ class _Absorption:
             source = replace(source, value_type=TensorType(source.type.shape, "f32"))
             self.new[op.x] = source
             self.remember(source.name, op, element)
+            return source
+        unit, zero = self.units.get(op.x, (0.0, 0))
+        if unit and constant(op.scale).size == 1:
+            self.factors[op] = float(constant(op.scale).flat[0]) / unit
+        if unit and (_zero_point(op) != zero).any():
+            note = f"the tensor was quantised with zero point {zero}"
+            self.findings.append(NO_INTEGER_FORM.at(op, opcode=op.opcode, notes=[note]))
         return source
 
     def remember(self, name: str, op: nn.Quantize | nn.Dequantize, element: str) -> None:
@@ -188,6 +222,8 @@ class _Absorption:
         why = _unusable(steps, _zero_point(op), element)
         if why:
             self.reasons[name] = why
+            if element in _CENTRE and steps.size == 1:
+                self.ranges[name] = _holding(float(steps.flat[0]), _zero_point(op), element)
         else:
             self.scales[name] = float(steps.flat[0])
 
@@ -207,3 +243,19 @@ def _unusable(steps: Array, zero: Array, element: str) -> str:
     if (zero != _CENTRE[element]).any():
         return f"its zero point is {int(zero.flat[0])} of {element}"
     return ""
+
+
+def _holding(step: float, zero: Array, element: str) -> float:
+    """Return the smallest scale, a power of two times `step`, whose 127 steps hold the range."""
+    low, high = INTEGER_RANGE[element]
+    reach = max(high - int(zero.flat[0]), int(zero.flat[0]) - low)
+    return float(step * 2.0 ** max(0, math.ceil(math.log2(reach / (_TOLERATED * 127)))))
+
+
+def _is_positive(op: Op) -> bool:
+    """Whether an op is known to have no negative values."""
+    while isinstance(op, _MOVES | nn.AveragePool) and not isinstance(op, nn.Concat):
+        op = op.operands[0]
+    if isinstance(op, nn.Conv | nn.ConvTranspose | nn.Linear):
+        return op.activation != "none"
+    return isinstance(op, nn.Relu | nn.Abs) or (isinstance(op, nn.Clip) and op.low >= 0)

@@ -215,3 +215,28 @@ def test_biases_beyond_eight_bits_are_limited_with_a_warning() -> None:
     bias = layer_of(lowered).bias
     assert isinstance(bias, q.Constant)
     np.testing.assert_array_equal(bias.value.array, [127, -128, 5, 0])
+
+
+@pytest.mark.parametrize(("kind", "zero"), [(np.uint8, 0), (np.int8, -128)])
+def test_integers_that_start_at_zero_rectify(kind: type, zero: int) -> None:
+    """Exporters leave out a ReLU in front of such a conversion."""
+    x = Input(TensorType((1, 2, 5, 5)), name="x")
+    layer = nn.Conv(held(x, X_STEP), real(WEIGHT, W_STEP, np.int8), pads=(1, 1, 1, 1), name="layer")
+    source = make_graph("net", "nn", [x], [held(nn.MaxPool(layer, (2, 2)), Y_STEP, zero, kind)])
+    lowered, _ = quantized(source)
+    assert layer_of(lowered).activation == "relu"
+    # 255 steps of the model are 127 steps of twice the size, so the weights stay what they are
+    assert lowered.outputs[0].type.scale == 2 * Y_STEP
+    np.testing.assert_array_equal(weight_of(lowered), WEIGHT)
+    steps = STREAM.randint(-128, 128, (9, 2, 5, 5))
+    (wanted,) = run(source, {"x": (steps * X_STEP).astype(np.float32)})
+    (got,) = run(lowered, {"x": steps.astype(np.int8)})
+    assert np.abs(got * 2 * Y_STEP - wanted).max() <= 2 * Y_STEP
+
+
+@pytest.mark.parametrize(("zero", "factor"), [(130, 1), (160, 2)])
+def test_a_range_that_is_off_centre_is_held(zero: int, factor: int) -> None:
+    x = Input(TensorType((1, 2, 5, 5)), name="x")
+    layer = nn.Conv(held(x, X_STEP), real(WEIGHT, W_STEP, np.int8), name="layer")
+    lowered, _ = quantized(make_graph("net", "nn", [x], [held(layer, Y_STEP, zero, np.uint8)]))
+    assert lowered.outputs[0].type.scale == factor * Y_STEP
