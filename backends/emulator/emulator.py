@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ai8xc.backends.emulator.decode import Run, decode_run
+from ai8xc.backends.emulator.control import Control
 from ai8xc.backends.emulator.engine import Memories
 from ai8xc.backends.emulator.findings import Finding, Findings, Kind
 from ai8xc.backends.emulator.memory import (
@@ -15,17 +15,14 @@ from ai8xc.backends.emulator.memory import (
     PlainMemory,
     Words,
 )
-from ai8xc.backends.emulator.sequencer import Sequencer
 from ai8xc.backends.emulator.state import RegisterFile
 from ai8xc.backends.emulator.store import Causes
-from ai8xc.backends.emulator.streaming import Fifos, fifo_sources
 from ai8xc.backends.emulator.trace import LayerTrace
 from ai8xc.device import canonical_name
 from ai8xc.registers import MemoryPlace, Place, load_registers
 
 WORD = 0xFFFF_FFFF
 BYTE = 0xFF
-MASTER = 0
 
 
 class Emulator:
@@ -49,16 +46,12 @@ class Emulator:
         )
         self._findings = Findings(strict)
         self._causes = Causes()
-        self._sequencer = Sequencer(self._registers, self._memories, self._findings, self._causes)
-        self._fifos = Fifos()
-        self._waiting: Run | None = None
-        self._load_event = self._sequencer.next_event()
-        self._mlator: dict[int, int] = {}
+        self._control = Control(self._registers, self._memories, self._findings, self._causes)
 
     @property
     def idle(self) -> bool:
         """True when the state machine is not running: never started, finished, or paused."""
-        return self._waiting is None
+        return self._control.idle
 
     @property
     def interrupt(self) -> bool:
@@ -68,7 +61,7 @@ class Emulator:
     @property
     def layers(self) -> list[LayerTrace]:
         """The layers of the last run, in order of execution."""
-        return self._sequencer.traces
+        return self._control.traces
 
     @property
     def findings(self) -> list[Finding]:
@@ -133,8 +126,7 @@ class Emulator:
 
     def push(self, fifo: int, word: int) -> None:
         """Push one word into an input FIFO; the fast FIFO is FIFO 0."""
-        self._fifos.push(fifo, word & WORD)
-        self._continue_waiting()
+        self._control.push(fifo, word & WORD)
 
     # --- memories
 
@@ -153,20 +145,19 @@ class Emulator:
         return 0
 
     def _unknown(self, address: int, verb: str) -> None:
-        inside = any(
-            memory.base <= address < memory.base + self._map.groups * memory.group_stride
-            and (address - memory.base) % memory.group_stride < memory.instances * memory.stride
-            for memory in self._map.memories.values()
-        )
+        first = min(memory.base for memory in self._map.memories.values())
+        group, offset = divmod(address - first, self._map.group_stride)
+        last = max(m.base + m.instances * m.stride for m in self._map.memories.values())
+        inside = 0 <= group < self._map.groups and offset < last - first
         kind: Kind = "outside-memory" if inside else "unknown-register"
-        what = "a word behind the end of a memory" if inside else "no register is there, it"
+        what = "a word between the memories" if inside else "no register is there, it"
         self._findings.add(Finding(kind, f"{what} was {verb}", address))
 
     def _write_memory(self, found: MemoryPlace, values: Words) -> None:
         instance = _instance(found)
         match found.memory.name:
             case "data":
-                self._memories.data.load(instance, found.word, values, self._load_event)
+                self._memories.data.load(instance, found.word, values, self._control.load_event)
             case "kernel" if self._express(found.group):
                 lost = self._memories.kernels.load_packed(instance, values)
                 if lost:
@@ -228,9 +219,9 @@ class Emulator:
         self._registers.write(place, value)
         match place.register.name:
             case "CTL":
-                self._control(place.group or 0, before, value)
+                self._control.write_ctl(place.group or 0, before, value)
             case "SRAM_TEST":
-                self._self_test(place.group or 0)
+                self._control.self_test(place.group or 0)
             case "FIFO_DATA":
                 self.push(place.index, value)
             case "FAST_FIFO_DR":
@@ -238,107 +229,8 @@ class Emulator:
 
     def _read_register(self, place: Place) -> int:
         if place.register.name == "MLAT":
-            return self._read_mlator(place.group or 0)
+            return self._control.read_mlator(place.group or 0)
         return self._registers.read(place)
-
-    def _control(self, group: int, before: int, value: int) -> None:
-        """registers.md 3.1: byte transposer, start and continue."""
-        ctl = self._map.register("CTL")
-        if ctl.field("mlator").of(value):
-            self._mlator[group] = -1
-        else:
-            self._mlator.pop(group, None)
-        if group != MASTER or not ctl.field("enable").of(value):
-            return
-        pending = ctl.field("done").of(value)
-        was_running = ctl.field("enable").of(before)
-        if pending or self._waiting is not None:
-            return  # the end of the last run was not acknowledged: nothing is left to continue
-        if not was_running or (
-            self._sequencer.position is not None and not ctl.field("done").of(before)
-        ):
-            self._start()
-
-    def _start(self) -> None:
-        if not self._registers.field("CTL", "clock_enable"):
-            self._findings.add(Finding("control", "started with the clock of group 0 off"))
-            return
-        run = decode_run(self._registers)
-        if self._sequencer.position is not None:
-            self._run(run)
-            return
-        self._waiting = run
-        self._continue_waiting()
-
-    def _continue_waiting(self) -> None:
-        """Run as soon as every FIFO holds its frame."""
-        run = self._waiting
-        if run is None:
-            return
-        sources = fifo_sources(self._registers, run)
-        words = self._registers.field("IFRM", "words", run.master)
-        if sources and not self._fifos.ready(sources, words):
-            return
-        self._waiting = None
-        frame = None
-        if sources:
-            base = self._registers.field("RPTR_BASE", "word", run.master, run.first)
-            frame = self._fifos.take(sources, words, len(self._memories.data.words), base)
-        self._sequencer.start(run, frame)
-        self._run(run)
-
-    def _run(self, run: Run) -> None:
-        one_shot = bool(self._registers.field("CTL", "one_shot"))
-        self._sequencer.run(run, one_shot)
-        self._load_event = self._sequencer.next_event()
-        for group in run.groups:
-            self._registers.set_field("CTL", "done", 1, group)
-
-    def _self_test(self, group: int) -> None:
-        """registers.md 3.4: clearing is done at once, the status says so."""
-        selected = self._registers
-        name = "SRAM_TEST"
-        if selected.field(name, "zero_data", group):
-            self._memories.data.clear(self._instances("data", group), self._load_event)
-            selected.set_field(name, "data_done", 1, group)
-        if selected.field(name, "zero_kernel", group):
-            self._memories.kernels.clear(self._instances("kernel", group))
-            selected.set_field(name, "kernel_done", 1, group)
-        if selected.field(name, "zero_tram", group):
-            self._memories.tram.clear(self._instances("tram", group))
-            selected.set_field(name, "tram_done", 1, group)
-        if selected.field(name, "zero_bias", group):
-            self._memories.bias.clear(self._instances("bias", group))
-            selected.set_field(name, "bias_done", 1, group)
-        if selected.field(name, "clear_registers", group):
-            selected.clear_layers(group)
-        status = self._map.register(name).fields
-        for field in ("registers_done", "all_done"):
-            if field in status and selected.word(name, group):
-                selected.set_field(name, field, 1, group)
-
-    def _instances(self, memory: str, group: int) -> slice:
-        count = self._map.memory(memory).instances
-        return slice(group * count, (group + 1) * count)
-
-    def _read_mlator(self, group: int) -> int:
-        """Four pixels of one byte lane, the first read after the start returns nothing (5.10)."""
-        position = self._mlator.get(group)
-        if position is None:
-            self._findings.add(Finding("control", "MLAT was read with the transposer off"))
-            return 0
-        data = self._memories.data
-        step = self._registers.field("LCTL2", "increment", group) + 1
-        pointer = self._registers.field("WPTR_BASE", "pointer", group)
-        if position < 0:
-            self._mlator[group] = 0
-            return 0
-        self._mlator[group] = position + LANES * step
-        slot, word = pointer >> data.pointer_shift, pointer & ((1 << data.pointer_shift) - 1)
-        memory = self._map.memory("data").instances * group + slot
-        lane = self._registers.field("CTL", "mlator_lane", group)
-        words, _ = data.read(np.array([memory]), word + position, LANES * step)
-        return int.from_bytes(words[0, ::step, lane].tobytes(), "little")
 
 
 def _instance(found: MemoryPlace) -> int:

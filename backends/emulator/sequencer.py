@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ai8xc.backends.emulator.consistency import Context, check_layer, check_loaded
+from ai8xc.backends.emulator.counters import check_counters
 from ai8xc.backends.emulator.cycles import layer_cycles
 from ai8xc.backends.emulator.decode import Layer, Run, decode_layer
 from ai8xc.backends.emulator.engine import Computed, Gathered, Memories, compute, gather
@@ -49,6 +51,7 @@ class Sequencer:
     events: int = 0
     _handed: Frame | None = None
     _buffers: list[Buffer] = field(default_factory=list)
+    _streamed: list[Layer] = field(default_factory=list)
 
     def next_event(self) -> int:
         """A new number for something that writes data."""
@@ -60,6 +63,7 @@ class Sequencer:
         self.position = run.first
         self.traces.clear()
         self._buffers.clear()
+        self._streamed.clear()
         self._handed = frame
         if frame is not None and not streams(self.registers, run, run.first):
             self._store_frame(frame)
@@ -92,6 +96,7 @@ class Sequencer:
         data = self.memories.data
         streaming = streams(self.registers, run, layer.index)
         source = self._handed or data
+        self._check(run, layer, streaming)
         gathered = gather(layer, source)
         if streaming:
             self._roll(run, layer, event)
@@ -105,6 +110,18 @@ class Sequencer:
                 check_own_input(layer, place, gathered, shape, self.findings)
         self._write(layer, computed, place, target, event)
         self._trace(layer, gathered, computed, place, streaming)
+
+    def _check(self, run: Run, layer: Layer, streaming: bool) -> None:
+        """Everything that can be seen before the layer runs."""
+        shift = self.memories.data.pointer_shift
+        check_layer(Context(self.registers, run, layer, shift, streaming), self.findings)
+        kernels, bias = self.memories.kernels.written, self.memories.bias.written
+        check_loaded(layer, kernels, bias, self.findings)
+        if streaming:
+            self._streamed.append(layer)
+            last = layer.index == run.last
+            last = last or not streams(self.registers, run, layer.index + 1)
+            check_counters(self.registers, run, self._streamed, last, self.findings)
 
     def _target(self, run: Run, layer: Layer, place: Placement, computed: Computed) -> Frame:
         """The data memory, or a frame for a reader that takes the words as they come."""
