@@ -16,8 +16,8 @@ LANES = 4
 COLUMN_BYTES = 9
 COLUMN_WORDS = 4
 
-NEVER = 0  # states of a data word: never written,
-DEFINED = 1  # written with a determined value,
+# The state of a data word is 0 while it was never written, else one of:
+DEFINED = 1  # written with a determined value
 FIRST_CAUSE = 2  # from here on: undetermined, with the number of its cause
 
 
