@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ai8xc.ir.core import Data, FieldSpec, Graph, Input, Mask, Op, op_classes
+from ai8xc.ir.core import Data, FieldSpec, Graph, Input, Mask, Op, Word, op_classes
 from ai8xc.ir.diag import Diagnostic, Rejected, declare
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import ELEMENTS, Array, TensorType, storage
@@ -272,7 +272,7 @@ def coerce(raw: Raw, hint: Any) -> object:
         return _coerce_tuple(raw, args)
     if hint is TensorType and isinstance(raw, tuple) and raw[0] == "tensor":
         return _tensor_type(raw[1])
-    if hint is Mask or (isinstance(raw, tuple) and raw[0] == "mask"):
+    if hint in (Mask, Word) or (isinstance(raw, tuple) and raw[0] == "mask"):
         return _coerce_mask(raw, hint)
     if hint is float and isinstance(raw, int) and not isinstance(raw, bool):
         return float(raw)
@@ -292,9 +292,12 @@ def _coerce_record(raw: Mapping[str, Raw], hint: Any) -> object:
 
 def _coerce_mask(raw: Raw, hint: object) -> object:
     number = raw[1] if isinstance(raw, tuple) else raw
-    if not isinstance(number, int) or hint not in (Mask, int):
+    if not isinstance(number, int):
         raise TypeError(hint)
-    return Mask(number) if hint is Mask else number
+    for kind in (Mask, Word, int):
+        if hint is kind:
+            return kind(number)
+    raise TypeError(hint)
 
 
 def _coerce_tuple(raw: Raw, args: tuple[Any, ...]) -> tuple[object, ...]:

@@ -68,6 +68,13 @@ class Mask(int):
         return f"{int(self):#018x}"
 
 
+class Word(int):
+    """A 32-bit word; text shows it in hexadecimal."""
+
+    def __repr__(self) -> str:
+        return f"{int(self):#010x}"
+
+
 @dataclass(frozen=True, eq=False)
 class Op:
     """Base of all ops: one value, identified by the object, named for people."""

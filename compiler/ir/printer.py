@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from ai8xc.ir.core import Data, Graph, Input, Mask, Op
+from ai8xc.ir.core import Data, Graph, Input, Mask, Op, Word
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
 
@@ -19,7 +19,7 @@ INLINE_LIMIT: Final = 16
 """Arrays of up to this many values are printed; larger ones stand in a file beside the text."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MLIR_ELEMENT: Final = {"u8": "ui8", "u16": "ui16", "bool": "i1", "bin": "i1"}
+_MLIR_ELEMENT: Final = {"u8": "ui8", "u16": "ui16", "u32": "ui32", "bool": "i1", "bin": "i1"}
 
 
 def print_graph(graph: Graph) -> str:
@@ -114,8 +114,10 @@ def print_value(value: object) -> str:
     match value:
         case None | bool():
             return {None: "none", True: "true", False: "false"}[value]
-        case Mask() | TensorType():
-            return repr(value) if isinstance(value, Mask) else str(value)
+        case Mask() | Word():
+            return repr(value)
+        case TensorType():
+            return str(value)
         case int():
             return str(value)
         case float():

@@ -12,7 +12,21 @@ from numpy.typing import NDArray
 Array = NDArray[Any]  # numpy's arithmetic is only typed for a known or any element type
 
 Element = Literal[
-    "f64", "f32", "f16", "i64", "i32", "i16", "i8", "i4", "i2", "i1", "bin", "u8", "u16", "bool"
+    "f64",
+    "f32",
+    "f16",
+    "i64",
+    "i32",
+    "i16",
+    "i8",
+    "i4",
+    "i2",
+    "i1",
+    "bin",
+    "u8",
+    "u16",
+    "u32",
+    "bool",
 ]
 """Element types; `i4`, `i2`, `i1` are packed weights, `bin` a weight that is -1 or +1."""
 
@@ -29,6 +43,7 @@ INTEGER_RANGE: Final[dict[str, tuple[int, int]]] = {
     "bin": (-1, 1),
     "u8": (0, 255),
     "u16": (0, 65535),
+    "u32": (0, 2**32 - 1),
     "bool": (0, 1),
 }
 """Smallest and largest value of each integer element type."""
@@ -47,6 +62,7 @@ _STORAGE: Final[dict[str, str]] = {
     "bin": "int8",
     "u8": "uint8",
     "u16": "uint16",
+    "u32": "uint32",
     "bool": "bool",
 }
 
@@ -60,6 +76,7 @@ _OF_STORAGE: Final[dict[str, Element]] = {
     "int8": "i8",
     "uint8": "u8",
     "uint16": "u16",
+    "uint32": "u32",
     "bool": "bool",
 }
 
