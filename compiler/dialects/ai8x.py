@@ -48,7 +48,9 @@ class Place:
     `processors` and `output_processors` have one bit a channel (of a pass of up to 64 channels);
     offsets are bytes within every data memory touched; gaps are words left free between words.
     `kernel_start` is the first kernel column, `bias_group` and `bias_start` the place of the
-    biases in bytes; None where there is none, or not yet.
+    biases in bytes; None where there is none, or not yet. A `bias_group` without `bias_start` is
+    a wish. Depthwise layers have biases in several groups: `bias_starts`, one a group.
+    `slot` numbers the layer in the device; None: in the order of execution.
     """
 
     processors: Mask
@@ -60,6 +62,8 @@ class Place:
     kernel_start: int | None = None
     bias_group: int | None = None
     bias_start: int | None = None
+    bias_starts: tuple[int | None, ...] = ()
+    slot: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Mode:
     """How a layer runs; nothing of it changes a number.
 
     `chw`: the network's input lies one channel a memory, four pixels a word. `streaming`: the
-    layer starts before its input is complete. The others exist on MAX78002.
+    layer starts before its input is complete. The others exist on MAX78002. `on_hit`: the slot
+    of the layer that follows when a snooper hits.
     """
 
     chw: bool = False
@@ -75,6 +80,7 @@ class Mode:
     readahead: bool = False
     calcx4: bool = False
     tcalc: bool = False
+    on_hit: int | None = None
 
 
 @op("ai8x.constant")
@@ -211,7 +217,8 @@ class Passthrough(Layer):
 class Weighted(Layer):
     """A layer with weights: what comes behind the accumulator.
 
-    `wide` layers give the 32-bit accumulator, others 8 bits, scaled by the total shift.
+    `wide` layers give the 32-bit accumulator, others 8 bits, scaled by the total shift. With
+    `bypass` (MAX78002) all weights are 1 and take no kernel memory.
     """
 
     weight: Op
@@ -219,6 +226,7 @@ class Weighted(Layer):
     output_shift: int = 0
     activation: Activation = "none"
     wide: bool = False
+    bypass: bool = False
 
     @property
     def weight_bits(self) -> int:
@@ -314,11 +322,12 @@ class Conv1d(_Convolution):
 class ConvTranspose2d(Weighted):
     """Transposed 3x3 convolution, stride 2, output padding 1.
 
-    The weight is M x C x 3 x 3 as the kernel memory holds it: rotated by 180 degrees, outputs
-    first. `pad` is the framework's; the hardware pads the spread data by 2 - pad.
+    The weight is M x C/groups x 3 x 3 as the kernel memory holds it: rotated by 180 degrees,
+    outputs first. `pad` is the framework's; the hardware pads the spread data by 2 - pad.
     """
 
     pad: tuple[int, int] = (1, 1)
+    groups: int = 1
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -330,7 +339,7 @@ class ConvTranspose2d(Weighted):
         """1 x M x enlarged sizes."""
         channels, rows, columns = self.pooled_shape
         weight = self.weight.type.shape
-        if weight[1] != channels:
+        if weight[1] * self.groups != channels or weight[0] % self.groups:
             raise misfit(self, f"weight {dims(weight)} on {channels} channels")
         out = [
             2 * (size - 1) - 2 * p + k + 1
@@ -343,7 +352,7 @@ class ConvTranspose2d(Weighted):
         x, weight, bias = self.values(operands)
         begins = [k - 1 - p for k, p in zip(self.kernel, self.pad, strict=True)]
         pads = (*begins, *(begin + 1 for begin in begins))
-        acc = kernels.convolve(kernels.spread(x, (2, 2)), weight, (1, 1), pads, (1, 1))
+        acc = kernels.convolve(kernels.spread(x, (2, 2)), weight, (1, 1), pads, (1, 1), self.groups)
         return self.finish(acc, bias)
 
 

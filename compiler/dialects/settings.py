@@ -1,0 +1,81 @@
+"""How a network is fed, started and run: facts of a graph that belong to no layer.
+
+They are attributes of the graph of the hardware level, so text shows them; those that have their
+default are left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+from ai8xc.ir.core import Graph
+
+InputMode = Literal["memory", "fifo", "fast-fifo", "fast-fifo-quad"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the vendor calls options of a run; source: register description, sections 3 to 6.
+
+    `fifo_wait`: poll before each push; `fifo_go`: start before the first push.
+    `average_rounding`: average pooling rounds. `express`: the packed kernel loader.
+    `zero_memories`: clear all memories first. `write_zeros`: write registers that are 0
+    too. `repeat`: the layers are configured so many times.
+    `link_layers`: every layer names the next one. `snoop`: values of the snooper registers.
+    `stream_...`: manual values for the counters of the start layer, and (`more`) amounts added to
+    those of the others.
+    """
+
+    input_mode: InputMode = "memory"
+    fifo_wait: bool = True
+    fifo_go: bool = False
+    pipeline: bool = True
+    pll: bool = True
+    average_rounding: bool = False
+    external_ready: bool = False
+    express: bool = True
+    simple1b: bool = False
+    one_shot: bool = False
+    power_down: bool = False
+    zero_memories: bool = False
+    write_zeros: bool = False
+    repeat: int = 1
+    link_layers: bool = False
+    snoop: tuple[int, ...] = ()
+    stream_start: int | None = None
+    stream_delta1: int | None = None
+    stream_delta2: int | None = None
+    stream_rollover: int | None = None
+    stream_more_start: int = 2
+    stream_more_delta1: int = 0
+    stream_more_delta2: int = 0
+
+    @property
+    def fifo(self) -> bool:
+        """The input is pushed into FIFOs instead of being written to the data memories."""
+        return self.input_mode != "memory"
+
+    @property
+    def fast_fifo(self) -> bool:
+        """The input goes through the fast FIFO of the RISC-V core."""
+        return self.input_mode.startswith("fast-fifo")
+
+    @property
+    def quad(self) -> bool:
+        """The fast FIFO feeds the start layer on four groups at once."""
+        return self.input_mode == "fast-fifo-quad"
+
+    @classmethod
+    def of(cls, graph: Graph) -> Settings:
+        """Return the settings of a graph."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{key: value for key, value in graph.attributes if key in known})  # type: ignore[arg-type] # attributes are typed by their names
+
+    def on(self, graph: Graph) -> Graph:
+        """Return the graph with these settings; those with their default are not written."""
+        fields = dataclasses.fields(self)
+        values = {field.name: getattr(self, field.name) for field in fields}
+        changed = {f.name: values[f.name] for f in fields if values[f.name] != f.default}
+        return graph.having(**dict.fromkeys(values)).having(**changed)

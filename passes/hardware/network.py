@@ -1,0 +1,119 @@
+"""The layers of a placed graph as the hardware numbers and runs them.
+
+Source: register description, sections 4.1, 4.2 and 4.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from ai8xc.device import Device
+from ai8xc.dialects.ai8x import Layer, Linear, layers
+from ai8xc.dialects.settings import Settings
+from ai8xc.ir.core import Graph
+from ai8xc.passes.hardware.layer import HardwareLayer
+
+
+@dataclass(frozen=True, eq=False)
+class HardwareNetwork:
+    """All layers; `sequence` is the order of execution."""
+
+    graph: Graph
+    device: Device
+    settings: Settings
+    sequence: tuple[HardwareLayer, ...]
+
+    @classmethod
+    def of(cls, graph: Graph, device: Device) -> HardwareNetwork:
+        """Return the layers of a graph of level ai8x, numbered; processors must be assigned."""
+        settings = Settings.of(graph)
+        found = layers(graph.ops)
+        slots = [_slot(layer, order) for order, layer in enumerate(found)]
+        resets = [
+            order > 0
+            and device.has("average-reset-layer")
+            and layer.pool is not None
+            and layer.pool.average
+            and found[order - 1].parts > 1
+            for order, layer in enumerate(found)
+        ]
+        hidden = [slot for slot, reset in zip(slots, resets, strict=True) if reset]
+        sequence = tuple(
+            HardwareLayer(
+                layer,
+                device,
+                slots[order],
+                slots[order] + sum(other <= slots[order] for other in hidden),
+                reset=resets[order],
+                centred=_runs_centred(found, order, slots[order], device),
+                quad=settings.quad and order == 0,
+            )
+            for order, layer in enumerate(found)
+        )
+        return cls(graph, device, settings, sequence)
+
+    @cached_property
+    def by_slot(self) -> tuple[HardwareLayer, ...]:
+        """The layers in the order of their numbers."""
+        return tuple(sorted(self.sequence, key=lambda layer: layer.slot))
+
+    @property
+    def start(self) -> HardwareLayer:
+        """The layer that runs first."""
+        return self.sequence[0]
+
+    @property
+    def final(self) -> HardwareLayer:
+        """The layer that runs last."""
+        return self.sequence[-1]
+
+    @cached_property
+    def previous(self) -> Mapping[HardwareLayer, HardwareLayer]:
+        """The layer that runs before each layer but the first."""
+        return dict(zip(self.sequence[1:], self.sequence, strict=False))
+
+    @cached_property
+    def following(self) -> Mapping[HardwareLayer, HardwareLayer]:
+        """The layer that runs behind each layer but the last."""
+        return dict(zip(self.sequence, self.sequence[1:], strict=False))
+
+    @cached_property
+    def hidden(self) -> int:
+        """Number of hidden reset layers."""
+        return sum(layer.reset for layer in self.sequence)
+
+    @cached_property
+    def groups(self) -> tuple[int, ...]:
+        """The groups that the network uses, ascending."""
+        used: int = self.final.output_processors
+        for layer in self.sequence:
+            used |= layer.processors
+        return tuple(self.final.groups_of(used))
+
+    @cached_property
+    def outputs(self) -> tuple[HardwareLayer, ...]:
+        """The layers whose values the graph returns, in order of their numbers."""
+        returned = set(self.graph.outputs)
+        return tuple(layer for layer in self.by_slot if layer.op in returned)
+
+    @property
+    def any_streaming(self) -> bool:
+        """Whether some layer streams."""
+        return any(layer.streaming for layer in self.sequence)
+
+
+def _slot(layer: Layer, order: int) -> int:
+    place = layer.place
+    return order if place is None or place.slot is None else place.slot
+
+
+def _runs_centred(found: list[Layer], order: int, slot: int, device: Device) -> bool:
+    layer = found[order]
+    if slot > device.streaming.layers:
+        return False
+    if not isinstance(layer, Linear) and layer.opcode != "ai8x.conv2d":
+        return False
+    streams = layer.mode.streaming or (order > 0 and found[order - 1].mode.streaming)
+    return streams and HardwareLayer(layer, device, slot, slot).own_kernel == (1, 1)
