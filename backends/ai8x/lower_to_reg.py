@@ -1,0 +1,172 @@
+"""From placed hardware layers to the register program that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from ai8xc.backends.ai8x.bias_image import bias_image
+from ai8xc.backends.ai8x.control import CONFIGURE, Control
+from ai8xc.backends.ai8x.data_layout import expected_image, fifo_words, input_image
+from ai8xc.backends.ai8x.layer_registers import FORMULAS, Fields, LayerContext
+from ai8xc.backends.ai8x.pack_weights import kernel_image
+from ai8xc.backends.ai8x.stream_registers import stream_fields
+from ai8xc.device import Device
+from ai8xc.dialects import reg
+from ai8xc.ir.core import Data, Graph, Mask, Op, Word, make_graph
+from ai8xc.ir.interp import values
+from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.ir.types import Array
+from ai8xc.passes.hardware.layer import HardwareLayer
+from ai8xc.passes.hardware.network import HardwareNetwork
+from ai8xc.passes.hardware.sample import Sample
+from ai8xc.registers import RegisterMap, load_registers
+
+
+@register
+@dataclass(frozen=True)
+class LowerToReg(Pass):
+    """Write every register, memory image and output of a placed network.
+
+    With a sample input, the program also holds its image and the words that must come out.
+    """
+
+    name: ClassVar[str] = "lower-to-reg"
+    needs: ClassVar[frozenset[str]] = frozenset({"ai8x"})
+    gives: ClassVar[frozenset[str]] = frozenset({"reg"})
+
+    def run(self, graph: Graph, ctx: PassContext) -> Graph:
+        """Return the graph of level reg, its ops in the order of execution."""
+        device = ctx.need(Device)
+        network = HardwareNetwork.of(graph, device)
+        registers = load_registers(device.name)
+        ops = [*_program(network, registers, ctx.find(Sample)), *_unloads(network)]
+        attributes = (("device", device.name), ("outputs", graph.output_names))
+        named = make_graph(graph.name, "reg", map(_named, ops), (), attributes)
+        outputs = tuple(op for op in named.ops if isinstance(op, reg.Unload))
+        return replace(named, outputs=outputs)
+
+
+def _named(op: Op) -> Op:
+    """Return an op whose name says what it is about."""
+    match op:
+        case reg.Write() | reg.Poll() | reg.Check() | reg.Modify():
+            return replace(op, name=f"{op.register}.g{op.group}.{op.index}")
+        case reg.Kernels():
+            return replace(op, name=f"kernels.p{op.processor}")
+        case reg.Biases():
+            return replace(op, name=f"biases.g{op.group}")
+        case reg.Load() | reg.Expect():
+            return replace(op, name=f"{op.opcode[4:]}.g{op.group}.{op.memory}")
+        case _:
+            return op
+
+
+def _program(
+    network: HardwareNetwork, registers: RegisterMap, sample: Sample | None
+) -> Iterator[Op]:
+    control = Control(network, registers)
+    yield from control.init()
+    yield from kernel_image(network)
+    yield from bias_image(network)
+    yield from _configure(network, registers)
+    yield from control.snoopers()
+    yield from control.fifo()
+    image = list(_input(network, sample.values)) if sample is not None else []
+    if not network.settings.fifo:
+        yield from image
+    yield from control.start()
+    if network.settings.fifo:
+        yield from image
+    yield from control.handlers()
+    if sample is not None:
+        yield from expected_image(_output_values(network, sample.values))
+
+
+def _configure(network: HardwareNetwork, registers: RegisterMap) -> Iterator[Op]:
+    """Yield the layer registers: layer by layer, group by group; section 4.7."""
+    total = len(network.sequence) + network.hidden
+    for repeat in range(network.settings.repeat):
+        for layer in network.by_slot:
+            for group in network.groups:
+                context = LayerContext(network, registers, layer, group)
+                number = layer.number + repeat * total
+                yield from _layer_writes(context, number)
+
+
+def _layer_writes(c: LayerContext, number: int) -> Iterator[Op]:
+    hidden: Mapping[str, Fields] = {}
+    if c.layer.reset and c.group == c.network.groups[0]:
+        hidden = _reset_fields(c)
+    for name, formula in FORMULAS.items():
+        if not c.registers.has(name):
+            continue
+        if name in hidden:
+            yield from _layer_write(c, name, number - 1, hidden[name])
+        yield from _layer_write(c, name, number, formula(c))
+    for name, fields in stream_fields(c).items():
+        index = 0 if name == "IFRM" else number
+        yield from _layer_write(c, name, index, fields)
+
+
+def _layer_write(c: LayerContext, register: str, index: int, fields: Fields | None) -> Iterator[Op]:
+    if fields is None:
+        return
+    word = c.registers.encode(register, **fields)
+    if word or c.network.settings.write_zeros:
+        loc = c.op.loc
+        yield reg.Write(CONFIGURE, register, c.group, index, word=Word(word), loc=loc)
+
+
+def _reset_fields(c: LayerContext) -> dict[str, Fields]:
+    """Return the registers of the hidden layer that resets the pooling; section 4.5.
+
+    It copies one byte, from where the layer itself reads to where it writes.
+    """
+    same = ("WPTR_BASE", "WPTR_TOFFS", "RPTR_BASE")
+    return {
+        "RCNT": {"rest": 1},
+        "CCNT": {"rest": 1},
+        "STRIDE": {"step": 1},
+        "LCTL": {"fixed": 1, "maximum": 1, "shared_source": 1},
+        "ONED": {"length": 1},
+        "POST": {"no_sum": 1, "copy": 1},
+        "ENA": {"processors": 1},
+        **{name: FORMULAS[name](c) or {} for name in same},
+    }
+
+
+def _input(network: HardwareNetwork, sample: Array) -> Iterator[Op]:
+    start, settings = network.start, network.settings
+    if not settings.fifo:
+        yield from input_image(start, sample)
+        return
+    fifos, words = fifo_words(start, sample)
+    yield reg.Push(fifos, Data(words), fast=settings.fast_fifo, wait=settings.fifo_wait)
+
+
+def _output_values(network: HardwareNetwork, sample: Array) -> list[tuple[HardwareLayer, Array]]:
+    """Return the outputs with their values for the sample, by the interpreter."""
+    given = network.graph.inputs[0]
+    wanted = {layer.op: layer for layer in network.outputs}
+    inputs = {given.name: sample.reshape(given.type.shape)}
+    return [(wanted[op], value[0]) for op, value in values(network.graph, inputs) if op in wanted]
+
+
+def _unloads(network: HardwareNetwork) -> Iterable[Op]:
+    names = dict(zip(network.graph.outputs, network.graph.output_names, strict=True))
+    for layer in network.outputs:
+        channels, rows, columns = layer.out_shape
+        yield reg.Unload(
+            Mask(layer.output_processors),
+            channels,
+            rows,
+            columns,
+            offset=layer.place.out_offset,
+            gap=layer.place.write_gap,
+            wide=layer.wide,
+            output=names[layer.op],
+            name=f"unload.{layer.op.name}",
+            loc=layer.op.loc,
+        )
