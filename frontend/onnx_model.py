@@ -1,0 +1,271 @@
+"""ONNX files to graphs of the `nn` level.
+
+The first axis of an input may be symbolic: it becomes 1, and the interpreter computes any number
+of samples at once. Floats of every width become 32 bits wide. Names of inputs and outputs in the
+user's model are the attributes `inputs` and `outputs` of the graph.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ai8xc.dialects import nn
+from ai8xc.frontend import onnx_rules as rules
+from ai8xc.frontend.onnx_check import check_model, opset_of
+from ai8xc.frontend.onnx_file import read_model
+from ai8xc.frontend.onnx_names import Names, sanitised, shown
+from ai8xc.frontend.onnx_node import Node, constant
+from ai8xc.frontend.onnx_ops import CONVERTERS, CURES, STANDARD_DOMAINS
+from ai8xc.frontend.onnx_order import computing_order, live_nodes
+from ai8xc.frontend.onnx_tensors import DTYPES, ELEMENTS, MAX_VALUES, TensorReader
+from ai8xc.ir.core import Graph, Input, Op, make_graph
+from ai8xc.ir.diag import Diagnostic, Rejected, Rule
+from ai8xc.ir.loc import Loc
+from ai8xc.ir.types import Array, TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from onnx import ModelProto, TensorShapeProto, ValueInfoProto
+
+KNOWN_LIMIT: Final = 4096
+"""Values of at most this many numbers are computed at import where they are constant: shapes."""
+
+
+def read_onnx(path: Path) -> Graph:
+    """Return the network in an ONNX file.
+
+    Raises `Rejected` with everything that is wrong with it; `unusable` is set for a file that
+    cannot be read as a model at all.
+    """
+    model = read_model(path)
+    findings = check_model(model, path.name)
+    if findings:
+        raise Rejected(findings)
+    return _Importer(model, path).graph()
+
+
+class _Importer:
+    """The walk over one model; findings are collected, broken values are None."""
+
+    def __init__(self, model: ModelProto, path: Path) -> None:
+        graph = model.graph
+        self.source, self.opset, self.proto = path.name, opset_of(model), graph
+        self.nodes = list(graph.node)
+        self.tensors = TensorReader(path)
+        self.initializers = {tensor.name: tensor for tensor in graph.initializer}
+        self.sparse = {tensor.values.name for tensor in graph.sparse_initializer}
+        self.inputs = [info for info in graph.input if info.name not in self.initializers]
+        self.outputs = [info.name for info in graph.output]
+        self.producers = {
+            name: index for index, node in enumerate(self.nodes) for name in node.output if name
+        }
+        self.findings: list[Diagnostic] = []
+        self.names = Names()
+        self.ends = {name: self.names.claim(name) for name in self.outputs}
+        self.values: dict[str, Op | None] = {}
+        self.known: dict[Op, Array] = {}
+
+    def graph(self) -> Graph:
+        inputs = [op for op in map(self.input, self.inputs) if op is not None]
+        live = live_nodes(self.nodes, self.producers, self.outputs)
+        order, cycle = computing_order(self.nodes, self.producers, live)
+        if cycle:
+            names = ", ".join(f"`{self.label(index)}`" for index in cycle[:8])
+            self.say(rules.CYCLE, nodes=names)
+        read = {name for index in live for name in self.nodes[index].input} | set(self.outputs)
+        for index in order:
+            self.convert(index, read)
+        outputs = [self.output(name) for name in self.outputs]
+        found = [op for op in outputs if op is not None]
+        if not self.findings:
+            graph = make_graph(sanitised(Path(self.source).stem), "nn", inputs, found)
+            self.findings.extend(self.not_finite(graph.ops))
+        if self.findings:
+            raise Rejected(self.findings)
+        inputs_shown = tuple(shown(info.name) for info in self.inputs)
+        return graph.having(inputs=inputs_shown, outputs=tuple(map(shown, self.outputs)))
+
+    def say(self, rule: Rule, *, cure: str | None = None, **values: object) -> None:
+        """Record a finding about the model."""
+        fields: dict[str, Any] = values  # fill the message of the rule
+        self.findings.append(rule.at(Loc(self.source), help=cure, **fields))
+
+    def label(self, index: int) -> str:
+        """Return the name of a node, or its type and number where it has none."""
+        node = self.nodes[index]
+        return shown(node.name or f"{node.op_type}_{index}")
+
+    # Values
+
+    def input(self, info: ValueInfoProto) -> Input | None:
+        """Return an input of the graph."""
+        name, kind = shown(info.name), info.type.WhichOneof("value")
+        self.values[info.name] = None
+        if kind != "tensor_type":
+            what = "of no type" if kind is None else f"no tensor but a {kind.removesuffix('_type')}"
+            self.say(rules.INPUT_TYPE, name=name, what=what)
+            return None
+        tensor = info.type.tensor_type
+        element = DTYPES.get(tensor.elem_type, f"of type {tensor.elem_type}")
+        if element not in ELEMENTS or element in ("int4", "uint4"):
+            self.say(rules.INPUT_TYPE, name=name, what=element)
+            return None
+        if not tensor.HasField("shape"):
+            self.say(rules.INPUT_TYPE, name=name, what="without a shape")
+            return None
+        shape = self.sizes(name, tensor.shape)
+        if shape is None:
+            return None
+        op = Input(
+            TensorType(shape, ELEMENTS[element]),
+            name=self.names.claim(info.name),
+            loc=Loc(self.source),
+        )
+        self.values[info.name] = op
+        return op
+
+    def sizes(self, name: str, shape: TensorShapeProto) -> tuple[int, ...] | None:
+        """Return the sizes of an input, with a batch that is left open as 1."""
+        sizes: list[int] = []
+        before = len(self.findings)
+        for axis, dim in enumerate(shape.dim):
+            fixed = dim.WhichOneof("value") == "dim_value"
+            sizes.append(dim.dim_value if fixed else 1)
+            if fixed and dim.dim_value < 1:
+                self.say(rules.INPUT_SIZE, name=name, axis=axis, size=dim.dim_value)
+            if not fixed and axis > 0:
+                size = f"`{shown(dim.dim_param)}`" if dim.dim_param else "unknown"
+                cure = "export the model with a number there, or set it: only axis 0 may be open"
+                self.say(rules.INPUT_AXIS, cure=cure, name=name, axis=axis, size=size)
+        count = math.prod(sizes)
+        if count > MAX_VALUES:
+            self.say(rules.TOO_LARGE, name=name, size=count)
+        return tuple(sizes) if len(self.findings) == before else None
+
+    def value(self, name: str) -> Op | None:
+        """Return a value that a node reads; None where it is broken, which has been said."""
+        if name in self.values or name in self.producers:
+            return self.values.get(name)
+        self.values[name] = None
+        if name in self.initializers:
+            try:
+                array = self.tensors.read(self.initializers[name], shown(name))
+                op = dataclasses.replace(
+                    constant(array), name=self.names.claim(name), loc=Loc(self.source)
+                )
+                self.values[name] = op
+            except Rejected as rejected:
+                self.findings.extend(rejected.diagnostics)
+        elif name in self.sparse:
+            self.say(rules.CONSTANT_TYPE, name=shown(name), element="sparse values")
+        else:
+            self.say(rules.UNDEFINED, name=shown(name))
+        return self.values[name]
+
+    def output(self, name: str) -> Op | None:
+        """Return an output of the graph, an op of its own with its name."""
+        value = self.value(name)
+        if value is None or value.name == self.ends[name]:
+            return value
+        return nn.Identity(value, name=self.ends[name], loc=value.loc)
+
+    def not_finite(self, ops: Iterable[Op]) -> Iterator[Diagnostic]:
+        """Yield the constants that no integer can stand for."""
+        for op in ops:
+            if isinstance(op, nn.Constant) and op.type.is_float:
+                count = int(np.count_nonzero(~np.isfinite(op.value.array)))
+                if count:
+                    yield rules.NOT_FINITE.at(op, name=op.name, count=count)
+
+    # Nodes
+
+    def convert(self, index: int, read: set[str]) -> None:
+        """Convert one node; what it finds wrong is recorded."""
+        proto, loc = self.nodes[index], Loc(self.source, (self.label(index),))
+        self.values.update(dict.fromkeys(proto.output, None))
+        inputs = [None if name == "" else self.value(name) for name in proto.input]
+        standard = proto.domain in STANDARD_DOMAINS
+        converter = CONVERTERS.get(proto.op_type) if standard else None
+        if converter is None:
+            op = shown(proto.op_type if standard else f"{proto.domain}.{proto.op_type}")
+            cure = CURES.get(proto.op_type)
+            self.findings.append(rules.UNKNOWN_OP.at(loc, op=op, help=cure))
+            return
+        if any(op is None and name for op, name in zip(inputs, proto.input, strict=True)):
+            return
+        node = Node(
+            proto.op_type,
+            loc,
+            self.opset,
+            tuple(inputs),
+            tuple(name if name in read else None for name in proto.output),
+            {attribute.name: attribute for attribute in proto.attribute},
+            self.known,
+            self.tensors.read,
+        )
+        try:
+            made = converter(node)
+            results = made if isinstance(made, tuple) else (made,)
+            for name, result in zip(proto.output, results, strict=False):
+                if result is not None:
+                    self.values[name] = self.adopt(result, node, name, len(proto.output) > 1)
+        except Rejected as rejected:
+            self.findings.extend(_located(finding, loc) for finding in rejected.diagnostics)
+
+    def adopt(self, made: Op, node: Node, value: str, several: bool) -> Op:
+        """Return the result of a converter with names and locations, checked."""
+        label = self.nodes[self.producers[value]].name
+        wanted = value if several or not label else label
+        new: dict[Op, Op] = {}
+        for op in _unnamed(made):
+            final = op.with_operands(new)
+            name = wanted if op is made else f"{wanted}.{op.opcode.partition('.')[2]}"
+            final_name = self.ends.get(value) if op is made else None
+            name = final_name or self.names.claim(name)
+            new[op] = dataclasses.replace(final, name=name, loc=node.loc)
+            self.check(new[op])
+        return new.get(made, made)
+
+    def check(self, op: Op) -> None:
+        """Raise `Rejected` for an op that is wrong; compute it if it is constant and small."""
+        findings = list(op.verify())
+        if findings:
+            raise Rejected(findings)
+        if min(op.type.shape, default=1) < 1 and not isinstance(op, nn.Constant):
+            raise Rejected([rules.EMPTY.at(op, name=op.name, shape=list(op.type.shape))])
+        if op.type.size > MAX_VALUES:
+            raise Rejected([rules.TOO_LARGE.at(op, name=op.name, size=op.type.size)])
+        operands = [self.constant(operand) for operand in op.operands]
+        if op.operands and op.type.size <= KNOWN_LIMIT and all(a is not None for a in operands):
+            try:
+                with np.errstate(all="raise"):
+                    self.known[op] = op.compute(*(a for a in operands if a is not None))
+            except ArithmeticError:
+                return  # a division by zero: the value is not known, whoever needs it says so
+
+    def constant(self, op: Op) -> Array | None:
+        """Return the value of an op where it is constant and small."""
+        if isinstance(op, nn.Constant) and op.type.size <= KNOWN_LIMIT:
+            return op.value.array
+        return self.known.get(op)
+
+
+def _unnamed(op: Op) -> list[Op]:
+    """Return the ops that a converter has just made, each behind its operands."""
+    if op.name:
+        return []
+    found: list[Op] = []
+    for operand in op.operands:
+        found.extend(made for made in _unnamed(operand) if made not in found)
+    return [*found, op]
+
+
+def _located(finding: Diagnostic, loc: Loc) -> Diagnostic:
+    """Return a finding about an op in the making with the place of its node."""
+    return finding if finding.loc.nodes else dataclasses.replace(finding, loc=loc, subject=None)

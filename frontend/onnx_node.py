@@ -1,0 +1,192 @@
+"""One ONNX node as its converter sees it: operands, attributes, constant inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ai8xc.dialects import nn
+from ai8xc.frontend.onnx_rules import MALFORMED, NOT_CONSTANT, UNSUPPORTED, WRONG_ELEMENT
+from ai8xc.ir.core import Op
+from ai8xc.ir.diag import Rejected, Rule
+from ai8xc.ir.loc import Loc
+from ai8xc.ir.types import Array
+
+if TYPE_CHECKING:
+    from onnx import AttributeProto, TensorProto
+
+Ints = tuple[int, ...]
+
+_KINDS: Final = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
+"""The field of each attribute type (`AttributeProto.AttributeType`) that converters read."""
+
+LARGEST_INT: Final = 2**31 - 1
+"""Sizes, strides and pads beyond this are refused before anything is computed with them."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """An ONNX node.
+
+    `inputs` are the values it reads, None where an optional one is absent. `outputs` has the name
+    of each result, None where nothing reads it. `known` has the values of ops that are constant,
+    and `read_tensor` decodes a tensor attribute.
+    """
+
+    op: str
+    loc: Loc
+    opset: int
+    inputs: tuple[Op | None, ...]
+    outputs: tuple[str | None, ...]
+    attributes: Mapping[str, AttributeProto]
+    known: Mapping[Op, Array]
+    read_tensor: Callable[[TensorProto, str, Loc], Array]
+
+    def malformed(self, why: str) -> Rejected:
+        """Return the exception for a node that breaks its operator's definition."""
+        return self.refuse(MALFORMED, why=why)
+
+    def unsupported(self, what: str, help: str | None = None) -> Rejected:
+        """Return the exception for a form of the operator that cannot be imported."""
+        return self.refuse(UNSUPPORTED, help=help, what=what)
+
+    def refuse(self, rule: Rule, *, help: str | None = None, **values: str) -> Rejected:
+        """Return the exception for a finding at this node."""
+        return Rejected([rule.at(self.loc, help=help, op=self.op, **values)])
+
+    # Inputs
+
+    def get(self, index: int) -> Op | None:
+        """Return an optional input."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def x(self, index: int = 0) -> Op:
+        """Return an input that must be there."""
+        value = self.get(index)
+        if value is None:
+            raise self.malformed(f"input {index} is missing")
+        return value
+
+    def floats(self, count: int, optional: int = 0) -> tuple[Op, ...]:
+        """Return the first `count` inputs and those of the next `optional` that are there.
+
+        All must hold floating point numbers.
+        """
+        found = [self.x(index) for index in range(count)]
+        more = (self.get(index) for index in range(count, count + optional))
+        found.extend(value for value in more if value is not None)
+        for value in found:
+            self.must_be(value, value.type.is_float)
+        return tuple(found)
+
+    def must_be(self, value: Op, right: bool) -> None:
+        """Raise `Rejected` about the element type of an input unless it is right."""
+        if not right:
+            raise self.refuse(WRONG_ELEMENT, element=value.type.element, name=value.name)
+
+    def array(self, index: int, label: str) -> Array | None:
+        """Return the value of an optional input that must be constant."""
+        value = self.get(index)
+        return None if value is None else self.value(value, label)
+
+    def value(self, op: Op, label: str) -> Array:
+        """Return the value of an op that must be constant."""
+        if isinstance(op, nn.Constant):
+            return op.value.array
+        if op not in self.known:
+            raise self.refuse(NOT_CONSTANT, name=label)
+        return self.known[op]
+
+    def scalar(self, index: int, label: str) -> float | None:
+        """Return the number in an optional constant input."""
+        found = self.array(index, label)
+        if found is None:
+            return None
+        if found.size != 1:
+            raise self.malformed(f"`{label}` has {found.size} values")
+        number: float | int = found.reshape(-1)[0].item()
+        return number
+
+    def int_list(self, index: int, label: str) -> Ints | None:
+        """Return the integers in an optional constant input."""
+        found = self.array(index, label)
+        if found is None:
+            return None
+        if found.ndim > 1 or not np.issubdtype(found.dtype, np.integer):
+            raise self.malformed(f"`{label}` is not a list of integers")
+        return tuple(int(number) for number in found.reshape(-1))
+
+    # Attributes
+
+    def has(self, name: str) -> bool:
+        """Whether the attribute is there."""
+        return name in self.attributes
+
+    def _attribute(self, name: str, field: str) -> AttributeProto | None:
+        found = self.attributes.get(name)
+        if found is not None and _KINDS.get(found.type) != field:
+            raise self.malformed(f"attribute `{name}` has the wrong type")
+        return found
+
+    def integer(self, name: str, default: int = 0) -> int:
+        """Return an integer attribute."""
+        found = self._attribute(name, "i")
+        return default if found is None else self._moderate(name, found.i)
+
+    def integers(self, name: str) -> Ints | None:
+        """Return a list of integers, None when it is absent."""
+        found = self._attribute(name, "ints")
+        if found is None:
+            return None
+        return tuple(self._moderate(name, number) for number in found.ints)
+
+    def _moderate(self, name: str, number: int) -> int:
+        if abs(number) <= LARGEST_INT or name in ("starts", "ends"):
+            return number
+        raise self.malformed(f"attribute `{name}` is {number}")
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Return an integer attribute that is 0 or 1."""
+        return bool(self.integer(name, int(default)))
+
+    def real(self, name: str, default: float) -> float:
+        """Return a floating point attribute: the shortest decimal number that is meant by it."""
+        found = self._attribute(name, "f")
+        return default if found is None else shortest(found.f)
+
+    def text(self, name: str, default: str) -> str:
+        """Return a string attribute."""
+        found = self._attribute(name, "s")
+        return default if found is None else found.s.decode("utf-8", "replace")
+
+    def axis(self, value: int, rank: int, *, end: bool = False) -> int:
+        """Return an axis as a number from 0; `end` allows the position behind the last one."""
+        if not -rank <= value < rank + end:
+            raise self.malformed(f"axis {value} of a tensor with {rank} axes")
+        return value + rank if value < 0 else value
+
+    def axes(self, values: Sequence[int], rank: int) -> Ints:
+        """Return axes as sorted numbers from 0; none may come twice."""
+        found = sorted(self.axis(value, rank) for value in values)
+        if len(set(found)) != len(found):
+            raise self.malformed("an axis is named twice")
+        return tuple(found)
+
+
+Converter = Callable[[Node], "Op | tuple[Op | None, ...]"]
+"""From a node to its results; ops that it makes are named and located by the importer."""
+
+
+def shortest(value: float) -> float:
+    """Return the float with the fewest digits that is this number in 32 bits."""
+    return float(str(np.float32(value)))
+
+
+def constant(array: Array) -> nn.Constant:
+    """Return a constant op."""
+    from ai8xc.ir.core import Data
+
+    return nn.Constant(Data(array))
