@@ -8,6 +8,7 @@ from typing import Final
 _FLOAT: Final[Sequence[tuple[str, str]]] = (
     ("remove-identities", "what does nothing would hide neighbours from the laws below"),
     ("fold-constants", "exporters compute shapes and weights in the graph"),
+    ("normalize-linear", "one form of layer for all matrix products, for the laws below"),
     ("fold-batch-norm", "a batch norm is a scale and a bias: the layer beside it has both"),
     ("fuse-activation", "one layer of the hardware rectifies on its way out"),
     ("remove-dead-ops", "the passes above leave constants that nobody reads"),

@@ -13,6 +13,7 @@ from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.fold_batch_norm import FoldBatchNorm
 from ai8xc.passes.fold_constants import FoldConstants
 from ai8xc.passes.fuse_activation import FuseActivation
+from ai8xc.passes.normalize_linear import NormalizeLinear
 from ai8xc.passes.quantization.bits import weight_bits
 from ai8xc.passes.quantization.calibration import Calibration, synthetic
 from ai8xc.passes.quantization.host import without_host_tail
@@ -32,7 +33,12 @@ from ai8xc.passes.quantization.rules import BAD_INPUT_SCALE
 from ai8xc.passes.quantization.simulation import Simulation
 from ai8xc.passes.quantization.support import unsupported
 
-FLOAT_PASSES: tuple[Pass, ...] = (FoldConstants(), FoldBatchNorm(), FuseActivation())
+FLOAT_PASSES: tuple[Pass, ...] = (
+    FoldConstants(),
+    NormalizeLinear(),
+    FoldBatchNorm(),
+    FuseActivation(),
+)
 """What finds its place only when conversions between reals and integers no longer stand between."""
 
 
