@@ -1,1 +1,1 @@
-"""What the passes of the float level share: constants, affine maps, windows, activations."""
+"""What the passes of the float level share: constants, affine maps, windows, axes, activations."""

@@ -14,8 +14,10 @@ from ai8xc.ir.passes import PassContext, build, passes, run_pipeline
 from ai8xc.ir.printer import print_graph
 from ai8xc.ir.verify import verify
 from ai8xc.passes import (  # noqa: F401 - registers them
+    eliminate_transposes,
     fold_batch_norm,
     fold_constants,
+    fold_scales,
     fuse_activation,
     remove_dead_ops,
     remove_identities,
@@ -31,6 +33,8 @@ NAMES = [
     "remove-identities",
     "fold-batch-norm",
     "fuse-activation",
+    "eliminate-transposes",
+    "fold-scales",
 ]
 
 
