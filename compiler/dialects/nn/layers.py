@@ -75,6 +75,7 @@ class Conv(Op):
         x, weight, *bias = operands
         g = self.geometry
         y = kernels.convolve(x, weight, g.strides, g.pads, g.dilations, self.groups)
+        y = y.astype(x.dtype, copy=False)
         return _activate(_add_bias(y, bias), self.activation, self.limit)
 
 
