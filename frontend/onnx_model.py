@@ -31,10 +31,14 @@ from ai8xc.ir.types import Array, TensorType
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from onnx import ModelProto, TensorShapeProto, ValueInfoProto
+    from onnx import GraphProto, ModelProto, TensorShapeProto, ValueInfoProto
 
 KNOWN_LIMIT: Final = 4096
 """Values of at most this many numbers are computed at import where they are constant: shapes."""
+
+READERS_OF_PACKED: Final = ("Cast", "DequantizeLinear")
+"""Operators that may read 4-bit constants: the import holds those in 8 bits, so that an operator
+whose result is of the same type would compute in too many bits."""
 
 
 def read_onnx(path: Path) -> Graph:
@@ -62,6 +66,7 @@ class _Importer:
         self.sparse = {tensor.values.name for tensor in graph.sparse_initializer}
         self.inputs = [info for info in graph.input if info.name not in self.initializers]
         self.outputs = [info.name for info in graph.output]
+        self.packed = set(_packed(graph))
         self.producers = {
             name: index for index, node in enumerate(self.nodes) for name in node.output if name
         }
@@ -199,6 +204,10 @@ class _Importer:
             return
         if any(op is None and name for op, name in zip(inputs, proto.input, strict=True)):
             return
+        if proto.op_type not in READERS_OF_PACKED and not self.packed.isdisjoint(proto.input):
+            finding = rules.UNSUPPORTED.at(loc, op=proto.op_type, what="4-bit integers")
+            self.findings.append(finding)
+            return
         node = Node(
             proto.op_type,
             loc,
@@ -254,6 +263,15 @@ class _Importer:
         if isinstance(op, nn.Constant) and op.type.size <= KNOWN_LIMIT:
             return op.value.array
         return self.known.get(op)
+
+
+def _packed(graph: GraphProto) -> Iterator[str]:
+    """Return the names of the constants that are 4-bit integers."""
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute:
+            kinds.update(dict.fromkeys(node.output, node.attribute[0].t.data_type))
+    return (name for name, kind in kinds.items() if DTYPES.get(kind) in ("int4", "uint4"))
 
 
 def _unnamed(op: Op) -> list[Op]:

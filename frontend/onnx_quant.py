@@ -29,7 +29,8 @@ def quantize(node: Node) -> Op:
 
 def nn_kinds() -> Mapping[str, Element]:
     """Return the integer types that quantisation gives, by their name in ONNX."""
-    return {name: kind for name, kind in ELEMENTS.items() if kind in nn.INTEGER_KINDS}
+    kinds = {name: kind for name, kind in ELEMENTS.items() if kind in nn.INTEGER_KINDS}
+    return {name: kind for name, kind in kinds.items() if name not in ("int4", "uint4")}
 
 
 def dequantize(node: Node) -> Op:
