@@ -38,7 +38,8 @@ class AllocateBiases(Pass):
     deduplicate: bool = True
 
     name: ClassVar[str] = "allocate-biases"
-    needs: ClassVar[frozenset[str]] = frozenset({"ai8x"})
+    needs: ClassVar[frozenset[str]] = frozenset({"ai8x", "placed"})
+    gives: ClassVar[frozenset[str]] = frozenset({"biases-allocated"})
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph with the place of every bias; reports what does not fit."""

@@ -55,7 +55,8 @@ class AllocateKernels(Pass):
     deduplicate: bool = True
 
     name: ClassVar[str] = "allocate-kernels"
-    needs: ClassVar[frozenset[str]] = frozenset({"ai8x"})
+    needs: ClassVar[frozenset[str]] = frozenset({"ai8x", "placed"})
+    gives: ClassVar[frozenset[str]] = frozenset({"kernels-allocated"})
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph with `kernel_start` in the place of every layer that has kernels."""

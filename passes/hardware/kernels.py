@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ai8xc.ir.types import Array
-from ai8xc.passes.hardware.layer import HardwareLayer, ceil_div, first_bit, last_bit
+from ai8xc.passes.hardware.layer import (
+    HardwareLayer,
+    bits,
+    ceil_div,
+    first_bit,
+    last_bit,
+    round_up,
+)
 
 
 @dataclass(frozen=True)
@@ -86,116 +93,78 @@ class Block:
 def kernel_blocks(layer: HardwareLayer) -> list[Block]:
     """Return the columns of a layer in logical order, one row for each bit of its processors.
 
-    Layers whose processors need different numbers of columns get zeros up to the longest.
-    Source: memory description, sections 1.3 (steps 1 to 4) and 1.5.
+    Kernels are fetched output by output, for every processor from a multiple of four up to the
+    last output processor, and pass by pass: those without output or channel are zeros. Columns
+    with nothing but kernels that no output asks for are left out.
+    Source: memory description, sections 1.2 to 1.5; register description, section 11.8.
     """
-    needed = 0 if layer.quad else kernel_counts(layer).columns
-    skip, fill = divmod(layer.start_column * layer.taps * _passes(layer), 9)
-    pieces = _pieces(layer)
-    lead = np.zeros((layer.lanes, fill // (8 // layer.weight_bits)), np.uint8)
-    pieces[0] = _Piece(0, [np.concatenate([lead[j], s]) for j, s in enumerate(pieces[0].streams)])
-    blocks: list[Block] = []
-    column = skip
-    for piece in pieces:
-        column += piece.gap
-        block = _block(column, piece.streams)
-        if block.data.shape[1]:
-            blocks.append(block)
-        column += block.data.shape[1]
-    missing = needed + layer.start_column - column
-    if missing > 0 and not layer.flatten:
-        blocks.append(Block(column, np.zeros((layer.lanes, missing, 9), np.uint8)))
-    return _merged(blocks)
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Bytes without a hole, one stream a processor, `gap` columns behind the piece before."""
-
-    gap: int
-    streams: list[Array]
-
-
-def _passes(layer: HardwareLayer) -> int:
-    return 1 if layer.flatten else layer.passes
-
-
-def _pieces(layer: HardwareLayer) -> list[_Piece]:
-    if layer.flatten:
-        return [_Piece(0, list(_flat_streams(layer)))]
-    return [_Piece(gap, _streams(layer, slots)) for gap, slots in _slots(layer)]
-
-
-def _slots(layer: HardwareLayer) -> list[tuple[int, list[int]]]:
-    """Return runs of output numbers, each with the number of missing columns before it.
-
-    One output number stands for as many consecutive outputs as one byte holds weights of.
-    """
+    kernels, asked = _depthwise(layer) if layer.depthwise else _by_output(layer)
     per_byte = 8 // layer.weight_bits
-    if layer.depthwise:
-        return [(0, [0])]
-    runs: list[tuple[int, list[int]]] = [(0, [])]
-    number = 0
-    for _ in range(layer.out_passes):
-        pattern = layer.output_processors >> first_bit(layer.output_processors)
-        for _ in range(0, layer.out_lanes, per_byte):
-            gap = 0
-            while pattern and not pattern & (1 << per_byte) - 1:
-                pattern >>= per_byte
-                gap += 1
-            pattern >>= per_byte
-            if gap:
-                runs.append((gap, []))
-            runs[-1][1].append(number)
-            number += per_byte
-    return runs
+    rest = -len(asked) % per_byte
+    kernels, asked = _padded(kernels, rest), np.append(asked, [False] * rest)
+    grouped = kernels.reshape(layer.lanes, -1, per_byte, layer.taps)
+    stream = _joined(grouped, layer.weight_bits)[:, :, ::-1].reshape(layer.lanes, -1)
+    wanted = asked.reshape(-1, per_byte).any(axis=1).repeat(layer.taps)
+    return _blocks(layer, stream, wanted)
 
 
-def _streams(layer: HardwareLayer, numbers: list[int]) -> list[Array]:
-    """Return the bytes of each processor for these output numbers.
+def _by_output(layer: HardwareLayer) -> tuple[Array, Array]:
+    """Return processors x kernels x taps in the order of fetching, and which are asked for."""
+    outputs, lanes = layer.out_shape[0], layer.lanes
+    processors = np.array(bits(layer.output_processors))
+    first = processors[0] - layer.start_column
+    width = processors[-1] - first + 1
+    number = np.arange(layer.out_passes * layer.out_lanes)
+    columns = number // layer.out_lanes * width + processors[number % layer.out_lanes] - first
+    values = _per_processor(layer)
+    total = columns[-1] + 1
+    if layer.flatten:
+        columns = columns[:outputs]
+        total = columns[-1] + 1
+    else:  # the vendor fills up with zeros: outputs that share a byte, for each pass
+        total = round_up(total, 8 // layer.weight_bits)
+    found = np.zeros((lanes, total, *values.shape[2:]), values.dtype)
+    found[:, columns[:outputs]] = values
+    asked = np.zeros((total, found.shape[2]), bool)
+    asked[columns] = True
+    asked[columns[-1] :] = True
+    return found.reshape(lanes, -1, layer.taps), asked.reshape(-1)
 
-    Index order of the arrays: processor, output number, pass, weight within a byte, tap.
-    """
-    bits, taps, weights = layer.weight_bits, layer.taps, ordered_weights(layer)
-    per_byte = 8 // bits
-    channels, lanes, passes = layer.channels, layer.lanes, layer.passes
-    j = np.arange(lanes)[:, None, None, None]
-    m = np.array(numbers)[None, :, None, None]
-    e = np.arange(passes)[None, None, :, None]
-    n = e * per_byte + np.arange(per_byte)
-    rows = j + m * channels + n % passes * lanes + n // passes * channels
-    exists = (e * lanes + j < channels) & (j + m * channels < len(weights))
-    valid = (rows < len(weights)) & exists
-    values = np.where(valid[..., None], weights[np.where(valid, rows, 0)], 0)
-    packed = _joined(values, bits, axis=3)[..., ::-1]
-    if exists.all():
-        return list(packed.reshape(lanes, -1))
-    kept = np.where(exists, taps, taps // per_byte) > np.arange(taps)
-    return [packed[k][kept[k]] for k in range(lanes)]
 
-
-def _flat_streams(layer: HardwareLayer) -> Array:
-    """Return the bytes of each processor of a flatten layer, processors x bytes."""
-    bits = layer.weight_bits
+def _per_processor(layer: HardwareLayer) -> Array:
+    """Return the weights as processors x outputs x fetches x taps; absent channels are 0."""
     outputs, passes, lanes = layer.out_shape[0], layer.passes, layer.lanes
-    weights = layer.weights.reshape(outputs, passes, lanes, layer.flat_pixels)
-    values = weights.transpose(2, 0, 3, 1).reshape(lanes, -1)
-    per_byte = 8 // bits
-    absent = layer.out_passes * layer.out_lanes - outputs if per_byte == 1 else 0
-    padding = -values.shape[1] % per_byte + absent
-    values = np.pad(values, ((0, 0), (0, padding)))
-    return _joined(values.reshape(lanes, -1, per_byte), bits, axis=2)
+    weights = ordered_weights(layer).reshape(outputs, layer.channels, -1, layer.taps)
+    absent = passes * lanes - layer.channels
+    weights = np.pad(weights, ((0, 0), (0, absent), (0, 0), (0, 0)))
+    split = weights.reshape(outputs, passes, lanes, -1, layer.taps)
+    return split.transpose(2, 0, 3, 1, 4).reshape(lanes, outputs, -1, layer.taps)
 
 
-def _joined(values: Array, bits: int, axis: int) -> Array:
-    """Return bytes of weights joined along an axis, the first one in the lowest bits."""
-    if bits == 8:
-        return values.squeeze(axis).astype(np.uint8)
-    masked = (values & (1 << bits) - 1).astype(np.uint8)
-    places = np.arange(masked.shape[axis], dtype=np.uint8) * bits
-    shape = [1] * masked.ndim
-    shape[axis] = -1
-    return np.asarray(np.bitwise_or.reduce(masked << places.reshape(shape), axis=axis))
+def _depthwise(layer: HardwareLayer) -> tuple[Array, Array]:
+    """Return processors x kernels x taps: one kernel a pass.
+
+    The vendor writes as many bytes as for 8-bit weights, zeros behind the kernels.
+    """
+    passes, lanes = layer.passes, layer.lanes
+    weights = _padded(ordered_weights(layer)[None], passes * lanes - layer.channels)
+    kernels = weights.reshape(passes, lanes, layer.taps).transpose(1, 0, 2)
+    skipped = layer.start_column * passes
+    kernels = np.pad(kernels, ((0, 0), (skipped, passes * (8 // layer.weight_bits - 1)), (0, 0)))
+    return kernels, np.arange(kernels.shape[1]) >= skipped
+
+
+def _padded(kernels: Array, count: int) -> Array:
+    return np.pad(kernels, ((0, 0), (0, count), (0, 0)))
+
+
+def _joined(values: Array, bits_each: int) -> Array:
+    """Return bytes: the weights of the last axis but one joined, the first in the lowest bits."""
+    if bits_each == 8:
+        return values[:, :, 0].astype(np.uint8)
+    masked = (values & (1 << bits_each) - 1).astype(np.uint8)
+    places = np.arange(masked.shape[2], dtype=np.uint8) * bits_each
+    return np.asarray(np.bitwise_or.reduce(masked << places[:, None], axis=2))
 
 
 def ordered_weights(layer: HardwareLayer) -> Array:
@@ -218,22 +187,18 @@ def ordered_weights(layer: HardwareLayer) -> Array:
     return per_output.reshape(-1, layer.taps)
 
 
-def _block(start: int, streams: list[Array]) -> Block:
-    columns = max((ceil_div(len(stream), 9) for stream in streams), default=0)
-    data = np.zeros((len(streams), columns * 9), np.uint8)
-    for row, stream in zip(data, streams, strict=True):
-        row[: len(stream)] = stream
-    return Block(start, data.reshape(len(streams), columns, 9)[:, :, ::-1])
+def _blocks(layer: HardwareLayer, stream: Array, wanted: Array) -> list[Block]:
+    """Return a byte stream as columns of nine, without those that hold nothing wanted.
 
-
-def _merged(blocks: list[Block]) -> list[Block]:
-    """Return the blocks with those joined that follow each other without a hole."""
-    merged: list[Block] = []
-    for block in blocks:
-        last = merged[-1] if merged else None
-        if last is not None and last.start + last.data.shape[1] == block.start:
-            joined = np.concatenate([last.data, block.data], axis=1)
-            merged[-1] = Block(last.start, joined)
-        else:
-            merged.append(block)
-    return merged
+    As many columns as the layer counts are filled up with zeros.
+    """
+    needed = 0 if layer.quad or layer.flatten else kernel_counts(layer).columns
+    columns = max(ceil_div(len(wanted), 9), needed + layer.start_column)
+    missing = columns * 9 - len(wanted)
+    data = np.pad(stream, ((0, 0), (0, missing))).reshape(layer.lanes, columns, 9)[:, :, ::-1]
+    padded = np.append(wanted, [False] * missing).reshape(columns, 9)
+    used = np.asarray(padded.any(axis=1))
+    used[ceil_div(len(wanted), 9) :] = True
+    edges = np.flatnonzero(np.diff(used.astype(np.int8), prepend=0, append=0))
+    runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return [Block(first, data[:, first:last]) for first, last in runs]

@@ -57,19 +57,6 @@ def last_bit(mask: int) -> int:
     return mask.bit_length() - 1
 
 
-def passes_of(channels: int, device: Device) -> int:
-    """Return how many passes over the processors so many channels take."""
-    return ceil_div(channels, device.processors)
-
-
-def lanes_of(channels: int, device: Device) -> int:
-    """Return the channels, and so the processors, of one pass."""
-    lanes = ceil_div(channels, passes_of(channels, device))
-    if channels <= device.processors:
-        return lanes
-    return min(round_up(lanes, device.processors_per_memory), device.processors)
-
-
 @dataclass(frozen=True, eq=False)
 class HardwareLayer:
     """A layer with its place in the sequence; everything else follows from these facts.
@@ -319,11 +306,6 @@ class HardwareLayer:
     def averages(self) -> bool:
         """Whether the pooling is an average."""
         return self.op.pool is not None and self.op.pool.average
-
-    @property
-    def extra_pixels(self) -> int:
-        """Pixels written behind the output by a folded 1-D layer."""
-        return self.rows * self.columns - self.out_shape[1] if self.folded_columns else 0
 
     @property
     def ignored_bytes(self) -> int:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ai8xc.device import Device
-from ai8xc.dialects.ai8x import Layer, Linear, layers
+from ai8xc.dialects.ai8x import Constant, Layer, Linear, Weighted, layers
 from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Graph
+from ai8xc.ir.passes import fact
 from ai8xc.passes.hardware.layer import HardwareLayer
 
 
@@ -117,3 +118,32 @@ def _runs_centred(found: list[Layer], order: int, slot: int, device: Device) -> 
         return False
     streams = layer.mode.streaming or (order > 0 and found[order - 1].mode.streaming)
     return streams and HardwareLayer(layer, device, slot, slot).own_kernel == (1, 1)
+
+
+@fact("placed")
+def placed(graph: Graph) -> bool:
+    """Whether every layer has processors and offsets."""
+    return all(layer.place is not None for layer in layers(graph.ops))
+
+
+@fact("kernels-allocated")
+def kernels_allocated(graph: Graph) -> bool:
+    """Whether every layer that stores weights has its first column."""
+    return all(
+        layer.place is not None and layer.place.kernel_start is not None
+        for layer in layers(graph.ops)
+        if isinstance(layer, Weighted) and not layer.bypass
+    )
+
+
+@fact("biases-allocated")
+def biases_allocated(graph: Graph) -> bool:
+    """Whether every layer with biases other than 0 has a place for them."""
+    return all(
+        layer.place is not None
+        and (layer.place.bias_start is not None or bool(layer.place.bias_starts))
+        for layer in layers(graph.ops)
+        if isinstance(layer, Weighted)
+        and isinstance(layer.bias, Constant)
+        and layer.bias.value.array.any()
+    )

@@ -7,6 +7,6 @@ from ai8xc.ir.types import Array
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Integers as the network's input takes them, channels x rows x columns (or x length)."""
+    """Real values for each input of the network, with a batch axis of 1."""
 
-    values: Array
+    values: tuple[Array, ...]
