@@ -31,12 +31,15 @@ class Backend(ABC):
     """A way from the integer level to files.
 
     `device` names the chip it is for; a subclass is made known by `register`. `pipeline` is the
-    text of the passes from `q` down. A backend validates in its passes; emission decides nothing
-    and cannot fail.
+    text of the passes from `q` down, `lowering` of those from a placed `ai8x` graph. They end at
+    `level`, the level of the graphs that can be emitted. A backend validates in its passes;
+    emission decides nothing and cannot fail.
     """
 
     device: ClassVar[str]
     pipeline: ClassVar[str]
+    lowering: ClassVar[str] = ""
+    level: ClassVar[str] = "q"
     emits: ClassVar[frozenset[str]] = frozenset({"c"})
     """What `--emit` may name, besides `ir`."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,6 +40,12 @@ NO_BACKEND = declare(
     "there is no backend for {device} that writes {kinds}",
     """A backend turns the integer graph into files for one device. `--emit ir` needs none: it
     writes the text of the graph after each pass.""",
+)
+TOO_EARLY = declare(
+    "IR064",
+    "{kinds} cannot be written: the passes end at level `{reached}`, not at `{level}`",
+    """A backend writes files from the last level of its road. `--pipeline` replaces the passes that
+    lead there; `--emit ir` writes what any pipeline gives.""",
 )
 BAD_SAMPLE = declare(
     "IR062",
@@ -146,9 +152,12 @@ def compile_graph(graph: Graph, options: Options) -> Result:
         _keep_order(rejected, ctx)
         raise
     result.diagnostics = ctx.diagnostics
-    if backend:
+    kinds = sorted(options.emit & backend.emits) if backend else []
+    if backend and kinds:
+        if result.graph.level != backend.level:
+            raise _too_early(result.graph, backend, kinds)
         out = Output()
-        for kind in sorted(options.emit & backend.emits):
+        for kind in kinds:
             backend.emit(kind, result.graph, ctx, out)
         result.files |= out.files
     return result
@@ -206,17 +215,29 @@ def _backend(options: Options) -> tuple[Device | None, Backend | None]:
     return device, cls() if cls else None
 
 
+def _too_early(graph: Graph, backend: Backend, kinds: Sequence[str]) -> Rejected:
+    names = ", ".join(f"`{kind}`" for kind in kinds)
+    finding = TOO_EARLY.at(UNKNOWN, kinds=names, level=backend.level, reached=graph.level)
+    return Rejected([finding], unusable=True)
+
+
 def _default_pipeline(level: str, backend: Backend | None) -> str:
     """Return the road from a level to the end."""
+    if level == "ai8x":
+        return backend.lowering if backend else ""
     parts = {"nn": ["float", "integer"], "q": []}.get(level)
     if parts is None:
         return ""
-    return ",".join([*parts, *([backend.pipeline] if backend else [])])
+    return ",".join([*parts, *([backend.pipeline] if backend and backend.pipeline else [])])
 
 
 def _given(graph: Graph, options: Options, device: Device | None) -> Iterator[object]:
     if device is not None:
         yield device
+    if options.sample is not None or options.emit - {"ir"}:
+        from ai8xc.passes.hardware.sample import Sample
+
+        yield Sample(tuple(_samples(graph, options.sample)))
     if options.calibration is not None:
         from ai8xc.passes.quantization.calibration import Calibration
 

@@ -15,13 +15,22 @@ from ai8xc.backends.ai8x.stream_registers import stream_fields
 from ai8xc.device import Device
 from ai8xc.dialects import reg
 from ai8xc.ir.core import Data, Graph, Mask, Op, Word, make_graph
+from ai8xc.ir.diag import Rejected, declare
 from ai8xc.ir.interp import values
 from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.ir.prove import feed
 from ai8xc.ir.types import Array
 from ai8xc.passes.hardware.layer import HardwareLayer
 from ai8xc.passes.hardware.network import HardwareNetwork
 from ai8xc.passes.hardware.sample import Sample
-from ai8xc.registers import RegisterMap, load_registers
+from ai8xc.registers import RegisterError, RegisterMap, load_registers
+
+FIELD_OVERFLOW = declare(
+    "REG005",
+    "`{layer}` does not fit the registers: {why}",
+    """Sizes, offsets and counts of a layer are fields of registers, and each field has so many
+    bits. The manual lists the limits of each device.""",
+)
 
 
 @register
@@ -33,7 +42,9 @@ class LowerToReg(Pass):
     """
 
     name: ClassVar[str] = "lower-to-reg"
-    needs: ClassVar[frozenset[str]] = frozenset({"ai8x"})
+    needs: ClassVar[frozenset[str]] = frozenset(
+        {"ai8x", "placed", "kernels-allocated", "biases-allocated"}
+    )
     gives: ClassVar[frozenset[str]] = frozenset({"reg"})
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
@@ -73,15 +84,17 @@ def _program(
     yield from _configure(network, registers)
     yield from control.snoopers()
     yield from control.fifo()
-    image = list(_input(network, sample.values)) if sample is not None else []
+    fed = feed(network.graph, sample.values) if sample is not None else {}
+    given = next(iter(fed.values()), None)
+    image = [] if given is None else list(_input(network, given[0]))
     if not network.settings.fifo:
         yield from image
     yield from control.start()
     if network.settings.fifo:
         yield from image
     yield from control.handlers()
-    if sample is not None:
-        yield from expected_image(_output_values(network, sample.values))
+    if fed:
+        yield from expected_image(_output_values(network, fed))
 
 
 def _configure(network: HardwareNetwork, registers: RegisterMap) -> Iterator[Op]:
@@ -113,7 +126,10 @@ def _layer_writes(c: LayerContext, number: int) -> Iterator[Op]:
 def _layer_write(c: LayerContext, register: str, index: int, fields: Fields | None) -> Iterator[Op]:
     if fields is None:
         return
-    word = c.registers.encode(register, **fields)
+    try:
+        word = c.registers.encode(register, **fields)
+    except RegisterError as error:
+        raise Rejected([FIELD_OVERFLOW.at(c.op, layer=c.op.name, why=error)]) from None
     if word or c.network.settings.write_zeros:
         loc = c.op.loc
         yield reg.Write(CONFIGURE, register, c.group, index, word=Word(word), loc=loc)
@@ -146,12 +162,12 @@ def _input(network: HardwareNetwork, sample: Array) -> Iterator[Op]:
     yield reg.Push(fifos, Data(words), fast=settings.fast_fifo, wait=settings.fifo_wait)
 
 
-def _output_values(network: HardwareNetwork, sample: Array) -> list[tuple[HardwareLayer, Array]]:
+def _output_values(
+    network: HardwareNetwork, fed: Mapping[str, Array]
+) -> list[tuple[HardwareLayer, Array]]:
     """Return the outputs with their values for the sample, by the interpreter."""
-    given = network.graph.inputs[0]
-    wanted = {layer.op: layer for layer in network.outputs}
-    inputs = {given.name: sample.reshape(given.type.shape)}
-    return [(wanted[op], value[0]) for op, value in values(network.graph, inputs) if op in wanted]
+    wanted: dict[Op, HardwareLayer] = {layer.op: layer for layer in network.outputs}
+    return [(wanted[op], value[0]) for op, value in values(network.graph, fed) if op in wanted]
 
 
 def _unloads(network: HardwareNetwork) -> Iterable[Op]:

@@ -12,23 +12,25 @@ import numpy as np
 from ai8xc.dialects import reg
 from ai8xc.dialects.reg.ops import BYTES_PER_COLUMN
 from ai8xc.ir.core import Data
+from ai8xc.ir.diag import Rejected, declare
 from ai8xc.ir.types import Array
 from ai8xc.passes.hardware.kernel_memory import stored_columns
+from ai8xc.passes.hardware.layer import HardwareLayer
 from ai8xc.passes.hardware.network import HardwareNetwork
 from ai8xc.registers import WORD_BYTES, RegisterMap
 
-
-class KernelOverlap(Exception):  # noqa: N818 - says what happened
-    """Two layers store different kernels in one column: the placement is wrong."""
-
-    def __init__(self, layer: str, processor: int, column: int) -> None:
-        super().__init__(f"`{layer}` overwrites column {column} of processor {processor}")
+KERNEL_OVERLAP = declare(
+    "AX405",
+    "`{layer}` overwrites kernels in column {column} of processor {processor}",
+    """Layers that share a processor take different kernel columns, unless their weights are the
+    same. `allocate-kernels` chooses the columns of all layers.""",
+)
 
 
 def kernel_image(network: HardwareNetwork) -> Iterator[reg.Kernels]:
     """Yield the runs of columns of all layers, ascending by processor and column.
 
-    Raises `KernelOverlap` where two layers disagree about a column.
+    Raises `Rejected` where two layers disagree about a column.
     """
     device = network.device
     data = np.zeros((device.processors, device.kernel_columns_large, BYTES_PER_COLUMN), np.uint8)
@@ -40,7 +42,7 @@ def kernel_image(network: HardwareNetwork) -> Iterator[reg.Kernels]:
             rows, columns = data[stored.processor], stored.columns
             both = used[stored.processor, columns]
             if both.any() and (rows[columns] != stored.data)[both].any():
-                raise KernelOverlap(layer.op.name, stored.processor, int(columns[both][0]))
+                raise _overlap(layer, stored.processor, int(columns[both][0]))
             rows[columns] = stored.data
             used[stored.processor, columns] = True
     if network.settings.zero_memories:
@@ -48,6 +50,11 @@ def kernel_image(network: HardwareNetwork) -> Iterator[reg.Kernels]:
     for processor in range(device.processors):
         for first, last in _runs(used[processor]):
             yield reg.Kernels(processor, first, Data(data[processor, first:last]))
+
+
+def _overlap(layer: HardwareLayer, processor: int, column: int) -> Rejected:
+    name = layer.op.name
+    return Rejected([KERNEL_OVERLAP.at(layer.op, layer=name, processor=processor, column=column)])
 
 
 def _runs(used: Array) -> Iterator[tuple[int, int]]:

@@ -22,6 +22,7 @@ from ai8xc.dialects.reg import Modify, Program
 from ai8xc.ir.diag import Rejected
 from ai8xc.ir.interp import values
 from ai8xc.ir.passes import PassContext, run_pipeline
+from ai8xc.ir.prove import real_sample
 from ai8xc.ir.verify import verify
 from ai8xc.passes.allocate_biases import AllocateBiases
 from ai8xc.passes.allocate_kernels import AllocateKernels
@@ -105,9 +106,10 @@ class Built:
     def __init__(self, golden):
         case, arrays = golden.meta, golden.arrays
         self.device = case_device(case)
-        self.input = arrays["input"].astype(np.int8)
+        stored = arrays["input"].astype(np.int8)
+        self.input = stored.reshape(1, *stored.shape, *[1] * (3 - stored.ndim))
         text = description(case)
-        ctx = PassContext(self.device, Sample(self.input))
+        ctx = PassContext(self.device, Sample((real_sample(self.input),)))
         self.graph = run_pipeline(case_graph(case, arrays, text), pipeline(case["flags"]), ctx)
         lowered = LowerToReg().run(self.graph, ctx)
         self.findings = verify(self.graph) + verify(lowered)
@@ -121,8 +123,7 @@ class Built:
     def outputs(self):
         """Every layer of the run with its value, by number."""
         given = self.answering.inputs[0]
-        shape = given.type.shape
-        for op, value in values(self.answering, {given.name: self.input.reshape(shape)}):
+        for op, value in values(self.answering, {given.name: self.input}):
             if op.name.startswith("layer"):
                 yield int(op.name.removeprefix("layer")), op, value[0]
 

@@ -200,14 +200,6 @@ class Program:
         values = words >> (8 * lane.reshape(-1)).astype(np.uint32)
         return values.astype(np.uint8).view(np.int8).reshape(address.shape)
 
-    def registers_json(self) -> dict[str, object]:
-        """Return the content of `registers.json`."""
-        functions = [
-            {"name": function.name, "writes": [access.as_json() for access in function.accesses]}
-            for function in self.functions
-        ]
-        return {"device": self.device, "functions": functions}
-
     def _kernel_words(self) -> Iterator[tuple[Array, Array]]:
         for kernels in self.kernels:
             data = kernels.data.array.astype(np.uint32)

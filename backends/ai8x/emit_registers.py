@@ -1,0 +1,65 @@
+"""`registers.json` and `memory.npz`: a register program for other tools.
+
+Their content is described in the manual; numbers only, the same bytes for the same program.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+
+import numpy as np
+
+from ai8xc.backends.ai8x.unload import unload_words
+from ai8xc.dialects.reg import Program
+from ai8xc.ir.types import Array
+
+
+def registers_file(program: Program) -> str:
+    """Return the text of `registers.json`, one access a line."""
+    functions = []
+    for function in program.functions:
+        accesses = ",\n".join(f"    {json.dumps(access.as_json())}" for access in function.accesses)
+        functions.append(f'  {{"name": {json.dumps(function.name)}, "writes": [\n{accesses}\n  ]}}')
+    body = ",\n".join(functions)
+    return f'{{"device": {json.dumps(program.device)}, "functions": [\n{body}\n]}}\n'
+
+
+def memory_arrays(program: Program) -> dict[str, Array]:
+    """Return the arrays of `memory.npz` by name; without a sample there are no answers."""
+    weights, biases = program.kernel_words(), program.bias_words()
+    inputs, expected = program.input_words(), program.expected_words()
+    arrays = {
+        "weights_address": weights[0],
+        "weights_value": weights[1],
+        "bias_address": biases[0],
+        "bias_value": biases[1],
+        "input_address": inputs[0],
+        "input_value": inputs[1],
+        "expected_address": expected[0],
+        "expected_mask": expected[1],
+        "expected_value": expected[2],
+    }
+    if program.expected:
+        memory = dict(zip(expected[0].tolist(), expected[2].tolist(), strict=True))
+        read = memory.__getitem__
+        outputs = [program.read_output(unload, read) for unload in program.unloads]
+        names = ["output"] if len(outputs) == 1 else [f"output_{i}" for i in range(len(outputs))]
+        wide = (output.astype(np.int32) for output in outputs)
+        arrays |= dict(zip(names, wide, strict=True))
+        arrays["unload"] = unload_words(outputs)
+    return arrays
+
+
+def archive(arrays: Mapping[str, Array]) -> bytes:
+    """Return an `.npz` file."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as members:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, array, allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, whatever the clock says
+            members.writestr(entry, member.getvalue())
+    return content.getvalue()

@@ -1,0 +1,13 @@
+"""MAX78002: the family's backend with this device's data."""
+
+from typing import ClassVar
+
+from ai8xc.backends.ai8x.backend import Ai8xBackend
+from ai8xc.backends.base import register
+
+
+@register
+class Max78002(Ai8xBackend):
+    """See `device.toml` and `registers.toml` beside this file."""
+
+    device: ClassVar[str] = "max78002"
