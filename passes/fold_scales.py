@@ -13,7 +13,7 @@ from ai8xc.dialects import nn
 from ai8xc.ir.core import Graph, Op
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.ir.rewrite import rewrite
-from ai8xc.passes.laws.affine import Affine, behind, in_front, of_arithmetic
+from ai8xc.passes.laws.affine import Affine, behind, in_front, of_arithmetic, of_batch_norm
 from ai8xc.passes.laws.constants import constant_like, floats_of, in_place_of
 
 
@@ -47,6 +47,29 @@ def scale_behind_batch_norm(op: Op, uses: Mapping[Op, int]) -> Op | None:
         bias=constant_like(norm.bias, bias * f.scale + f.shift),
     )
     return in_place_of(op, changed, constant)
+
+
+def scale_before_batch_norm(op: Op, uses: Mapping[Op, int]) -> Op | None:
+    """bn(x * s + t){scale, bias} => bn(x){scale * s, bias + (t - mean) k, mean 0}.
+
+    Where k is scale / sqrt(var + epsilon).
+    """
+    if not isinstance(op, nn.BatchNorm) or uses[op.x] != 1:
+        return None
+    found, norm, factor = of_arithmetic(op.x), of_batch_norm(op), floats_of(op.scale)
+    if found is None or norm is None or factor is None:
+        return None
+    x, constant, f = found
+    if not f.along(1):
+        return None
+    return dataclasses.replace(
+        op,
+        x=x,
+        scale=constant_like(op.scale, factor * f.scale),
+        bias=constant_like(op.bias, norm.shift + norm.scale * f.shift),
+        mean=constant_like(op.mean, np.zeros_like(factor)),
+        loc=op.x.loc.fuse(constant.loc, op.loc),
+    )
 
 
 def scale_before_layer(op: Op, uses: Mapping[Op, int]) -> Op | None:
@@ -90,6 +113,7 @@ def scale_before_flatten(op: Op, uses: Mapping[Op, int]) -> Op | None:
 LAWS: Final = (
     scale_behind_layer,
     scale_behind_batch_norm,
+    scale_before_batch_norm,
     scale_before_layer,
     scale_before_flatten,
 )
