@@ -8,10 +8,14 @@ from typing import Final
 _FLOAT: Final[Sequence[tuple[str, str]]] = (
     ("remove-identities", "what does nothing would hide neighbours from the laws below"),
     ("fold-constants", "exporters compute shapes and weights in the graph"),
-    ("eliminate-transposes", "a matrix may only then see its data without one in between"),
+    (
+        "eliminate-transposes",
+        "layers and their neighbours meet again, whatever layout was exported",
+    ),
     ("normalize-linear", "one form of layer for all matrix products, for the laws below"),
     ("fold-scales", "before batch norms without a layer become one: they take in scales too"),
     ("fold-batch-norm", "a batch norm is a scale and a bias: the layer beside it has both"),
+    ("eliminate-transposes", "no batch norm is left between flattened data and their matrix"),
     ("fuse-activation", "one layer of the hardware rectifies on its way out"),
     ("remove-dead-ops", "the passes above leave constants that nobody reads"),
 )

@@ -94,3 +94,20 @@ def test_both_layouts_compute_the_same() -> None:
 def test_every_node_is_in_a_location() -> None:
     nodes = {node for op in compiled(CHANNELS_LAST).ops for node in op.loc.nodes}
     assert nodes >= {"conv1", "conv1_bias", "relu1", "pool1", "flatten", "fc", "fc_bias"}
+
+
+def test_a_batch_norm_behind_flatten_does_not_hold_a_transpose() -> None:
+    graph = compiled(
+        """
+nn.graph @net(%x: tensor<1x2x2x2xf32>) {
+  %w = nn.constant() {value = splat<0.5>} : tensor<3x8xf32>
+  %p = nn.constant() {value = splat<2.0>} : tensor<8xf32>
+  %t = nn.transpose(%x) {perm = (0, 2, 3, 1)} : tensor<1x2x2x2xf32>
+  %f = nn.reshape(%t) {shape = (1, 8)} : tensor<1x8xf32>
+  %n = nn.batch_norm(%f, %p, %p, %p, %p) : tensor<1x8xf32>
+  %y = nn.linear(%n, %w) : tensor<1x3xf32>
+  return %y
+}
+"""
+    )
+    assert [op.opcode for op in graph.ops if op.operands] == ["nn.reshape", "nn.linear"]
