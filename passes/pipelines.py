@@ -16,7 +16,6 @@ _FLOAT: Final[Sequence[tuple[str, str]]] = (
     ("fold-scales", "before batch norms without a layer become one: they take in scales too"),
     ("fold-batch-norm", "a batch norm is a scale and a bias: the layer beside it has both"),
     ("eliminate-transposes", "no batch norm is left between flattened data and their matrix"),
-    ("lower-scales", "what no layer took in is a layer, before the activation behind it looks"),
     ("fuse-activation", "one layer of the hardware rectifies on its way out"),
     ("remove-dead-ops", "the passes above leave constants that nobody reads"),
 )
@@ -26,10 +25,29 @@ _INTEGER: Final[Sequence[tuple[str, str]]] = (
     ("quantize", "scales are chosen on the final float layers, all at once"),
 )
 
+_LAYERS: Final[Sequence[tuple[str, str]]] = (
+    ("raise-rank", "1-D networks are 2-D ones of one column: later steps know one form"),
+    ("absorb-activation", "an activation is the last step of a layer, or needs one of its own"),
+    ("densify-groups", "groups that the device has not, before windows get zeros of their own"),
+    ("fit-transposed", "makes ordinary convolutions of some transposed ones"),
+    ("fold-input", "while the first convolution still has its stride"),
+    ("split-strides", "all other strides move into the layers behind"),
+    ("split-pools", "padding of pools becomes a layer, which the next pass fits"),
+    ("fit-kernels", "last, since the passes above make windows and padding"),
+    ("fuse-layers", "one layer for each op with weights; the rest joins the layers that read it"),
+    ("insert-copies", "a tensor that no layout serves for all its readers exists twice"),
+    ("place-layers", "processors, offsets and kernel columns depend on each other: one search"),
+    ("check-placement", "a second opinion follows every byte before registers are made of it"),
+)
+
 
 def _text(entries: Sequence[tuple[str, str]]) -> str:
     return ",".join(name for name, _ in entries)
 
 
-PIPELINES: Final[Mapping[str, str]] = {"float": _text(_FLOAT), "integer": _text(_INTEGER)}
+PIPELINES: Final[Mapping[str, str]] = {
+    "float": _text(_FLOAT),
+    "integer": _text(_INTEGER),
+    "layers": _text(_LAYERS),
+}
 """Text of each pipeline by name; a pipeline may name them like passes."""

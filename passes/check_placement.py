@@ -1,0 +1,27 @@
+"""The checker as a step of the pipeline: no registers are made of a placement that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ai8xc.checker import check
+from ai8xc.device import Device
+from ai8xc.ir.core import Graph
+from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.passes.hardware import network as _network  # noqa: F401 - makes the facts known
+
+
+@register
+@dataclass(frozen=True)
+class CheckPlacement(Pass):
+    """Replay the placement byte by byte and report everything that is not where it should be."""
+
+    name: ClassVar[str] = "check-placement"
+    needs: ClassVar[frozenset[str]] = frozenset({"ai8x", "placed"})
+
+    def run(self, graph: Graph, ctx: PassContext) -> Graph:
+        """Return the graph as it is."""
+        for finding in check(graph, ctx.need(Device)):
+            ctx.report(finding)
+        return graph

@@ -1,0 +1,86 @@
+"""Grouped convolutions as ordinary ones whose other weights are zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from ai8xc.device import Device
+from ai8xc.dialects import q
+from ai8xc.ir.core import Data, Graph, Op
+from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.ir.rewrite import Rule, rewrite
+from ai8xc.ir.types import Array, Element
+
+
+def dense(weight: Array, groups: int) -> Array:
+    """Return M x C weights for M x C/groups ones: zero between different groups."""
+    outputs, inputs = weight.shape[:2]
+    full = np.zeros((outputs, inputs * groups, *weight.shape[2:]), weight.dtype)
+    size = outputs // groups
+    for group in range(groups):
+        rows = slice(group * size, (group + 1) * size)
+        full[rows, group * inputs : (group + 1) * inputs] = weight[rows]
+    return full
+
+
+def holds_zero(element: Element) -> Element:
+    """Return the narrowest element type that holds these weights and zeros."""
+    return "i2" if element == "bin" else element
+
+
+def grouped_conv(device: Device) -> Rule:
+    """Return the law for a device."""
+
+    def law(op: Op, uses: Mapping[Op, int]) -> Op | None:
+        """conv(x, w){groups = g} => conv(x, w with zeros between groups)."""
+        if not isinstance(op, q.Conv) or op.groups == 1 or not isinstance(op.weight, q.Constant):
+            return None
+        each = op.groups == op.x.type.shape[1] == op.weight.type.shape[0]
+        if each and device.has("depthwise"):
+            return None
+        return _ungrouped(op, op.weight, dense(op.weight.value.array, op.groups))
+
+    return law
+
+
+def grouped_transpose(op: Op, uses: Mapping[Op, int]) -> Op | None:
+    """conv_transpose(x, w){groups = g} => the same with C x M weights."""
+    if not isinstance(op, q.ConvTranspose) or op.groups == 1:
+        return None
+    if not isinstance(op.weight, q.Constant):
+        return None
+    array = op.weight.value.array
+    channels, per_group = array.shape[:2]
+    full = np.zeros((channels, per_group * op.groups, *array.shape[2:]), array.dtype)
+    size = channels // op.groups
+    for group in range(op.groups):
+        rows = slice(group * size, (group + 1) * size)
+        full[rows, group * per_group : (group + 1) * per_group] = array[rows]
+    return _ungrouped(op, op.weight, full)
+
+
+def _ungrouped(
+    op: q.Conv | q.ConvTranspose, weight: q.Constant, array: Array
+) -> q.Conv | q.ConvTranspose:
+    element = holds_zero(weight.element)
+    made = replace(weight, value=Data(array), element=element)
+    # total shift = output shift + 8 - weight bits: keep it when the width changes
+    wider = made.type.element != weight.type.element
+    return replace(op, weight=made, groups=1, output_shift=op.output_shift + wider)
+
+
+@register
+@dataclass(frozen=True)
+class DensifyGroups(Pass):
+    """Replace groups by zeros where the device has no groups; see the laws."""
+
+    name: ClassVar[str] = "densify-groups"
+    needs: ClassVar[frozenset[str]] = frozenset({"q"})
+
+    def run(self, graph: Graph, ctx: PassContext) -> Graph:
+        """Return the graph with groups that the device can compute."""
+        return rewrite(graph, (grouped_conv(ctx.need(Device)), grouped_transpose))

@@ -1,0 +1,115 @@
+"""Layers that only copy, where no layout of a tensor serves all its readers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Final
+
+from ai8xc.device import Device
+from ai8xc.dialects import ai8x
+from ai8xc.dialects.shapes import dims
+from ai8xc.ir.core import Graph, Op, make_graph
+from ai8xc.ir.diag import Rejected
+from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.passes.identity import OUTPUT_SHIFT, layer_weight
+from ai8xc.passes.layers import rules
+from ai8xc.passes.layers.limits import passes_of
+from ai8xc.passes.placement.problem import Conflict, state
+
+_ROUNDS: Final = 200
+
+
+@register
+@dataclass(frozen=True)
+class InsertCopies(Pass):
+    """reader(x) => reader(copy(x)), for a reader that wants x where another cannot have it.
+
+    Operands of an element-wise layer lie word by word between each other, joined tensors side by
+    side; who reads one of them alone wants it without gaps. The copy is made right before its
+    reader. It moves data as they are, or by identity weights where processors must change.
+    """
+
+    name: ClassVar[str] = "insert-copies"
+    needs: ClassVar[frozenset[str]] = frozenset({"ai8x"})
+
+    def run(self, graph: Graph, ctx: PassContext) -> Graph:
+        """Return a graph in which every reader can be served."""
+        device = ctx.need(Device)
+        for _ in range(_ROUNDS):
+            conflict = state(graph, device)
+            if not isinstance(conflict, Conflict):
+                break
+            graph = _resolved(graph, conflict, device)
+        else:
+            raise RuntimeError("the copies do not come to an end")
+        layers = ai8x.layers(graph.ops)
+        if len(layers) > device.max_layers:
+            finding = rules.LAYERS.at(
+                layers[-1], count=len(layers), limit=device.max_layers, device=device.name
+            )
+            ctx.report(finding)
+        return graph
+
+
+def _resolved(graph: Graph, conflict: Conflict, device: Device) -> Graph:
+    layer = conflict.layer
+    if conflict.operand is None:
+        if isinstance(layer, ai8x.Passthrough):
+            return _moved(graph, layer, device)
+        sizes = ", ".join(str(x.type.shape[1]) for x in layer.xs)
+        help = f"give each part the same number of channels; they are {dims(layer.in_shape)} now"
+        raise Rejected([rules.JOIN.at(layer, sizes=sizes, help=help)])
+    x = layer.xs[conflict.operand]
+    made: list[Op] = []
+    if conflict.interleaved or layer.gather == "pixels":
+        copy: ai8x.Layer = ai8x.Passthrough(xs=(x,), name=f"{x.name}_copy", loc=x.loc)
+    else:
+        weight = layer_weight(x.type.shape[1])
+        made.append(weight)
+        copy = ai8x.Conv2d(
+            xs=(x,),
+            weight=weight,
+            output_shift=OUTPUT_SHIFT,
+            name=f"{x.name}_copy",
+            loc=x.loc,
+        )
+    xs = tuple(copy if i == conflict.operand else other for i, other in enumerate(layer.xs))
+    return _changed(graph, layer, [*made, copy, replace(layer, xs=xs)])
+
+
+def _moved(graph: Graph, layer: ai8x.Passthrough, device: Device) -> Graph:
+    """Let weights write to other processors than the layer reads from.
+
+    Operands of several passes need a layer of their own where the device has rule ELT-MP.
+    """
+    alone = device.has("multipass-eltwise-limit") and layer.parts > 1
+    if not alone or passes_of(layer.in_shape[0], device) == 1:
+        weight = layer_weight(layer.in_shape[0])
+        return _changed(graph, layer, [weight, _with_weights(layer, weight)])
+    inner = replace(layer, name=f"{layer.name}_in")
+    weight = layer_weight(layer.in_shape[0])
+    copy = ai8x.Conv2d(
+        xs=(inner,), weight=weight, output_shift=OUTPUT_SHIFT, name=layer.name, loc=layer.loc
+    )
+    return _changed(graph, layer, [inner, weight, copy])
+
+
+def _with_weights(layer: ai8x.Passthrough, weight: Op) -> ai8x.Conv2d:
+    shared = {f.name: getattr(layer, f.name) for f in fields(layer)}
+    return ai8x.Conv2d(weight=weight, output_shift=OUTPUT_SHIFT, **shared)
+
+
+def _changed(graph: Graph, old: Op, made: list[Op]) -> Graph:
+    """Return the graph with the ops of `made` in the place of one; the last is its value."""
+    new: dict[Op, Op] = {old: made[-1]}
+    ops: list[Op] = []
+    for op in graph.ops:
+        if op is old:
+            ops.extend(made)
+            continue
+        current = op.with_operands(new)
+        if current is not op:
+            new[op] = current
+        ops.append(current)
+    outputs = [new.get(op, op) for op in graph.outputs]
+    return make_graph(graph.name, graph.level, ops, outputs, graph.attributes)

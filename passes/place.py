@@ -1,0 +1,99 @@
+"""Processors, offsets and kernel columns for every layer: the whole placement in one search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from ai8xc.device import Device
+from ai8xc.dialects import ai8x
+from ai8xc.ir.core import Graph, Mask, Op, make_graph
+from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.passes.hardware import network as _network  # noqa: F401 - makes the facts known
+from ai8xc.passes.placement.messages import explain
+from ai8xc.passes.placement.problem import WORD, Conflict, Problem, state
+from ai8xc.passes.placement.search import Search, Solution
+
+
+@register
+@dataclass(frozen=True)
+class PlaceLayers(Pass):
+    """Choose processors and offsets of all tensors and the first kernel column of all layers.
+
+    What fits in some placement found by a bounded search is placed; otherwise the finding says
+    which memory lacks how much, and whether no placement at all can exist. The network's input is
+    loaded with one channel a memory (CHW) or four (HWC), whichever fits and needs less.
+    """
+
+    name: ClassVar[str] = "place-layers"
+    needs: ClassVar[frozenset[str]] = frozenset({"ai8x"})
+    gives: ClassVar[frozenset[str]] = frozenset({"placed", "kernels-allocated"})
+
+    def run(self, graph: Graph, ctx: PassContext) -> Graph:
+        """Return the graph with a place in every layer."""
+        device = ctx.need(Device)
+        best: tuple[Problem, Solution] | None = None
+        for chw in _input_formats(graph, device):
+            problem = state(graph, device, chw)
+            if isinstance(problem, Conflict):
+                raise LookupError(f"`{problem.layer.name}` needs a copy: run insert-copies first")
+            solution = Search(problem).run()
+            if best is None or solution.cost < best[1].cost:
+                best = (problem, solution)
+        assert best is not None
+        if best[1].excess:
+            for finding in explain(*best):
+                ctx.report(finding)
+            return graph
+        return _placed(graph, *best)
+
+
+def _input_formats(graph: Graph, device: Device) -> list[Op | None]:
+    """Return None (HWC), and the input where it can be loaded one channel a memory (CHW).
+
+    Only the first layer can read it so, in one pass, one operand (rules INP-CHW).
+    """
+    first = ai8x.layers(graph.ops)[0]
+    source = first.xs[0]
+    sole = len(first.xs) == 1 and len(graph.inputs) == 1 and graph.uses[source] == 1
+    weighted = isinstance(first, ai8x.Weighted) and first.parts == 1
+    depthwise = isinstance(first, ai8x.Conv2d | ai8x.Conv1d) and first.groups > 1
+    few = source.type.shape[1] <= device.memories
+    if sole and weighted and few and not depthwise and source in graph.inputs:
+        return [None, source]
+    return [None]
+
+
+def _placed(graph: Graph, problem: Problem, solution: Solution) -> Graph:
+    new: dict[Op, Op] = {}
+    numbers: Mapping[Op, int] = {layer: n for n, layer in enumerate(problem.layers)}
+    for op in graph.ops:
+        current = op.with_operands(new)
+        if isinstance(op, ai8x.Layer) and isinstance(current, ai8x.Layer):
+            place = _place(op, problem, solution, numbers[op])
+            chw = problem.tensors[op.xs[0]].chw
+            current = replace(current, place=place, mode=replace(op.mode, chw=chw))
+        new[op] = current
+    outputs = [new[op] for op in graph.outputs]
+    return make_graph(graph.name, graph.level, new.values(), outputs, graph.attributes)
+
+
+def _place(layer: ai8x.Layer, problem: Problem, solution: Solution, number: int) -> ai8x.Place:
+    first, offsets = layer.xs[0], solution.offsets.of
+    slots = problem.slots(layer)
+    assert slots is not None
+    step = problem.step(first)
+    alone = slots[0].step is None
+    tensor = problem.tensors[first]
+    skipped = layer.crop[0] * first.type.shape[3] * tensor.passes * step * WORD
+    out = problem.tensors[layer]
+    return ai8x.Place(
+        Mask(problem.source_mask(layer, solution.starts)),
+        Mask(out.mask(solution.starts[layer])),
+        in_offset=offsets[first] + skipped,
+        out_offset=offsets[layer],
+        read_gap=step - 1 if alone else 0,
+        write_gap=problem.step(layer) - 1,
+        kernel_start=solution.columns.of.get(number),
+    )

@@ -1,0 +1,1 @@
+"""Placement: where tensors, kernels and biases lie; three solvers behind one small interface."""

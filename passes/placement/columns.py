@@ -1,0 +1,124 @@
+"""Where kernels lie in the kernel memories, the processors of the layers being known.
+
+Strip packing: a layer needs so many columns, from the same one on, on each of its processors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ai8xc.device import Device
+from ai8xc.passes.placement.intervals import lowest_free
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """The kernels of a layer: columns needed on each processor in `mask`; `number` orders them.
+
+    `within`: all columns lie in one physical memory (depthwise layers, rule WMEM-DW).
+    """
+
+    number: int
+    mask: int
+    columns: int
+    within: bool = False
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A solution: the first column of each layer, columns in use, and columns too many."""
+
+    of: Mapping[int, int]
+    highest: int
+    excess: int
+
+
+def capacity(device: Device, mask: int) -> int:
+    """Return the columns that all these processors have."""
+    numbers = (p for p in range(device.processors) if mask >> p & 1)
+    return min(device.kernel_columns_of(p) for p in numbers)
+
+
+def solve(strips: Sequence[Strip], device: Device, tries: int) -> Columns:
+    """Return first columns, as low as found; what does not fit is counted as excess."""
+    bound = lower_bound(strips, device)
+    best: Columns | None = None
+    for key in _ORDERS:
+        order = sorted(strips, key=key)
+        for _ in range(max(1, tries)):
+            found = _first_fit(order, device)
+            if best is None or (found.excess, found.highest) < (best.excess, best.highest):
+                best = found
+            if best.excess == 0 and best.highest <= bound:
+                return best
+            culprit = max(order, key=lambda s: found.of[s.number] + s.columns)
+            if order[0] is culprit:
+                break
+            order.remove(culprit)
+            order.insert(0, culprit)
+    assert best is not None
+    return best
+
+
+_ORDERS: Sequence[Callable[[Strip], tuple[int, ...]]] = (
+    lambda s: (-s.mask.bit_count(), -s.columns, s.number),
+    lambda s: (-s.columns, s.number),
+    lambda s: (-s.columns * s.mask.bit_count(), s.number),
+)
+
+
+def _first_fit(order: Sequence[Strip], device: Device) -> Columns:
+    places: list[tuple[Strip, int]] = []
+    for strip in order:
+        taken = [
+            (start - strip.columns, start + other.columns)
+            for other, start in places
+            if other.mask & strip.mask
+        ]
+        places.append((strip, _place(strip, taken, device)))
+    ends = [start + strip.columns for strip, start in places]
+    excess = sum(
+        max(0, end - capacity(device, strip.mask))
+        for (strip, _), end in zip(places, ends, strict=True)
+    )
+    starts = {strip.number: start for strip, start in places}
+    return Columns(starts, max(ends, default=0), excess)
+
+
+def _place(strip: Strip, taken: Sequence[tuple[int, int]], device: Device) -> int:
+    step = device.kernel_alignment
+    start = lowest_free(0, taken, step)
+    while strip.within and not _one_memory(strip, start, device):
+        start = lowest_free(_next_memory(start, device), taken, step)
+        if start > capacity(device, strip.mask):
+            break
+    return start
+
+
+def _one_memory(strip: Strip, start: int, device: Device) -> bool:
+    size = _memory_size(start, device)
+    base = device.kernel_columns if start >= device.kernel_columns else 0
+    return (start - base) // size == (start + strip.columns - 1 - base) // size
+
+
+def _next_memory(start: int, device: Device) -> int:
+    size = _memory_size(start, device)
+    return (start // size + 1) * size
+
+
+def _memory_size(column: int, device: Device) -> int:
+    if column >= device.kernel_columns:
+        return device.kernel_instance_columns_large
+    return device.kernel_instance_columns
+
+
+def lower_bound(strips: Sequence[Strip], device: Device) -> int:
+    """Return columns that the fullest processor needs in any case, for these processors."""
+    return max(
+        (
+            sum(strip.columns for strip in strips if strip.mask >> processor & 1)
+            for processor in range(device.processors)
+        ),
+        default=0,
+    )

@@ -1,0 +1,378 @@
+"""The placement problem: tensors, what ties their places together, and when they are live.
+
+Tensors whose places follow from each other form a class. `Ties` keeps two kinds of them: the first
+processor (in processors) and the offset (in bytes), each known within a class up to a constant.
+Source: memory description, sections 3.1 and 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ai8xc.device import Device
+from ai8xc.dialects import ai8x
+from ai8xc.ir.core import Graph, Op
+from ai8xc.passes.layers.limits import lanes_of, passes_of
+from ai8xc.passes.placement.kernels import kernel_columns
+
+WORD = 4
+"""Bytes of a word of data memory: one byte of each of the processors that share it."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a reader wants one of its tensors, relative to the first of them.
+
+    `processors` and `bytes` are distances, `step` the words from one word of the tensor to the
+    next; None: as it comes, the reader can leave out words.
+    """
+
+    processors: int
+    bytes: int
+    step: int | None
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What must be known of a tensor to place it; `pattern` has a bit for each processor.
+
+    `lead` bytes in front of the offset and `tail` pixels behind the last are overwritten by the
+    layer that writes it. `first` and `last` are the layers between which it is live: -1 is the
+    loading of the input, the number of layers the reading of the output.
+    """
+
+    op: Op
+    pattern: int
+    passes: int
+    pixels: int
+    first: int
+    last: int
+    wide: bool = False
+    lead: int = 0
+    tail: int = 0
+    chw: bool = False
+
+    @property
+    def width(self) -> int:
+        """Processors from the first to the last."""
+        return self.pattern.bit_length()
+
+    def extent(self, step: int) -> int:
+        """Return the bytes of each memory from the offset to the end of the last word."""
+        if self.chw:
+            return -(-self.pixels // WORD) * WORD
+        words = (self.pixels + self.tail) * self.passes * (4 if self.wide else 1)
+        return WORD * ((words - 1) * step + 1)
+
+    def mask(self, start: int) -> int:
+        """Return the processors when the first is `start`."""
+        return self.pattern << start
+
+    def memories(self, start: int, per_memory: int) -> int:
+        """Return the memories it lies in, one bit each."""
+        first, last = start // per_memory, (start + self.width - 1) // per_memory
+        found = 0
+        for memory in range(first, last + 1):
+            if self.mask(start) >> per_memory * memory & (1 << per_memory) - 1:
+                found |= 1 << memory
+        return found
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A tensor that cannot lie where this reader wants it, or a layer that cannot write it so."""
+
+    layer: ai8x.Layer
+    operand: int | None
+    interleaved: bool = False
+
+
+@dataclass
+class Ties:
+    """Union-find with distances: `parent[t]` is (another, how far t lies behind it)."""
+
+    parent: dict[Op, tuple[Op, int]] = field(default_factory=dict)
+
+    def find(self, op: Op) -> tuple[Op, int]:
+        """Return the root of a class and how far the tensor lies behind it."""
+        distance = 0
+        while op in self.parent:
+            op, step = self.parent[op]
+            distance += step
+        return op, distance
+
+    def tie(self, op: Op, to: Op, distance: int) -> bool:
+        """Place `op` at `distance` behind `to`; False where they are tied otherwise."""
+        (root, d), (other, e) = self.find(op), self.find(to)
+        if root is other:
+            return d == e + distance
+        self.parent[root] = (other, e + distance - d)
+        return True
+
+    def copy(self) -> Ties:
+        """Return ties that can be changed apart from these."""
+        return Ties(dict(self.parent))
+
+
+@dataclass
+class Problem:
+    """Tensors by op, their ties and steps; `layers` are in order of execution."""
+
+    device: Device
+    layers: Sequence[ai8x.Layer]
+    tensors: Mapping[Op, Tensor]
+    starts: Ties = field(default_factory=Ties)
+    offsets: Ties = field(default_factory=Ties)
+    steps: dict[Op, int] = field(default_factory=dict)
+
+    def step(self, op: Op) -> int:
+        """Return the words from one word of a tensor to the next."""
+        return self.steps.get(op, 1)
+
+    def slots(self, layer: ai8x.Layer) -> list[Slot] | None:
+        """Return where the layer wants its tensors, None where no layout serves it."""
+        return _slots(layer, self.device)
+
+    def source_mask(self, layer: ai8x.Layer, starts: Mapping[Op, int]) -> int:
+        """Return the processors that read a layer's input."""
+        mask = 0
+        for x in layer.xs:
+            mask |= self.tensors[x].mask(starts[x])
+        return mask
+
+    def columns(self, layer: ai8x.Layer) -> int:
+        """Return the kernel columns of a layer."""
+        return kernel_columns(layer, self.device)
+
+
+def state(graph: Graph, device: Device, chw: Op | None = None) -> Problem | Conflict:
+    """Return the problem of a graph, or the first reader that no layout serves.
+
+    `chw` is the input to be loaded one channel a memory.
+    """
+    layers = ai8x.layers(graph.ops)
+    problem = Problem(device, layers, _tensors(graph, layers, device, chw))
+    for layer in layers:
+        tensor = problem.tensors[layer]
+        if tensor.lead or tensor.tail:
+            problem.steps[layer] = 1
+    for interleaved in (False, True):
+        for layer in layers:
+            conflict = _serve(problem, layer, interleaved=interleaved)
+            if conflict is not None:
+                return conflict
+    for layer in layers:
+        if _keeps_processors(layer) and not problem.starts.tie(layer, layer.xs[0], 0):
+            return Conflict(layer, None)
+    return problem
+
+
+def _keeps_processors(layer: ai8x.Layer) -> bool:
+    """Whether a layer writes to the processors it reads from.
+
+    Layers without operator stay within their group (rule PASS-MAP); depthwise ones that move
+    work, but slower (DW-MOVE).
+    """
+    if isinstance(layer, ai8x.Passthrough):
+        return True
+    return isinstance(layer, ai8x.Conv2d | ai8x.Conv1d) and layer.groups > 1
+
+
+def _tensors(
+    graph: Graph, layers: Sequence[ai8x.Layer], device: Device, chw: Op | None
+) -> dict[Op, Tensor]:
+    last: dict[Op, int] = {}
+    for index, layer in enumerate(layers):
+        last.update(dict.fromkeys(layer.xs, index))
+    last.update(dict.fromkeys(graph.outputs, len(layers)))
+    found: dict[Op, Tensor] = {}
+    writers: list[tuple[int, Op]] = [(-1, op) for op in graph.inputs]
+    for first, op in (*writers, *enumerate(layers)):
+        _, channels, rows, columns = op.type.shape
+        lanes = lanes_of(channels, device)
+        pattern = (1 << lanes) - 1
+        if op is chw:
+            pattern = sum(1 << device.processors_per_memory * lane for lane in range(lanes))
+        lead, tail = _spill(op, device)
+        found[op] = Tensor(
+            op,
+            pattern,
+            passes_of(channels, device),
+            rows * columns,
+            first,
+            last.get(op, first),
+            wide=op.type.element == "i32",
+            lead=lead,
+            tail=tail,
+            chw=op is chw,
+        )
+    return found
+
+
+def _spill(op: Op, device: Device) -> tuple[int, int]:
+    """Return bytes before and pixels behind the output that a widely dilated layer writes.
+
+    Source: memory description, section 1.4.
+    """
+    if not isinstance(op, ai8x.Conv1d):
+        return 0, 0
+    length, dilation = op.kernel[0], op.dilation[0]
+    if (length - 1) * dilation + 1 <= device.max_stretched_kernel_1d:
+        return 0, 0
+    rows = op.in_shape[1]
+    lead = WORD * dilation * passes_of(op.type.shape[1], device) if length == 3 else 0
+    return lead, -(-rows // dilation) * dilation - op.type.shape[2]
+
+
+def _slots(layer: ai8x.Layer, device: Device) -> list[Slot] | None:
+    if layer.gather == "pixels":
+        return _stacked_slots(layer, device)
+    operands = _operands(layer)
+    if operands is None:
+        return None
+    channels = layer.in_shape[0]
+    passes, parts = passes_of(channels, device), layer.parts
+    found: list[Slot] = []
+    for number, pieces in enumerate(operands):
+        if len(pieces) == 1:
+            free = parts == 1 and passes == 1 and _skips_words(layer, device)
+            found.append(Slot(0, WORD * number, None if free else parts))
+        elif passes == 1:
+            start = 0
+            for piece in pieces:
+                found.append(Slot(start, WORD * number, parts))
+                start += _aligned(piece.type.shape[1], device)
+            if start > device.processors:
+                return None
+        else:
+            turns = _turns(pieces, lanes_of(channels, device), device)
+            if turns is None:
+                return None
+            for turn, lane in turns:
+                found.append(Slot(lane, WORD * (turn * parts + number), passes * parts))
+    return found
+
+
+def _turns(pieces: Sequence[Op], lanes: int, device: Device) -> list[tuple[int, int]] | None:
+    """Return pass and first processor of each part of a joined tensor of several passes.
+
+    None where a part would lie in two passes, or share a word with the part before.
+    """
+    found, seen = [], 0
+    for piece in pieces:
+        turn, lane = divmod(seen, lanes)
+        size = piece.type.shape[1]
+        if lane % device.processors_per_memory or lane + size > lanes:
+            return None
+        found.append((turn, lane))
+        seen += size
+    return found
+
+
+def _stacked_slots(layer: ai8x.Layer, device: Device) -> list[Slot]:
+    found, at = [], 0
+    for x in layer.xs:
+        found.append(Slot(0, at, 1))
+        _, channels, rows, columns = x.type.shape
+        at += WORD * passes_of(channels, device) * rows * columns
+    return found
+
+
+def _aligned(channels: int, device: Device) -> int:
+    step = device.processors_per_memory
+    return -(-channels // step) * step
+
+
+def _skips_words(layer: ai8x.Layer, device: Device) -> bool:
+    if not device.has("read-gap") or isinstance(layer, ai8x.Linear):
+        return False
+    return not isinstance(layer, ai8x.Conv1d)
+
+
+def _operands(layer: ai8x.Layer) -> list[list[Op]] | None:
+    """Return the tensors of each operand; None where one tensor holds several operands."""
+    channels = layer.in_shape[0]
+    found: list[list[Op]] = [[]]
+    filled = 0
+    for x in layer.xs:
+        if filled == channels:
+            found.append([])
+            filled = 0
+        found[-1].append(x)
+        filled += x.type.shape[1]
+        if filled > channels:
+            return None
+    return found if len(found) == layer.parts else None
+
+
+def _serve(problem: Problem, layer: ai8x.Layer, *, interleaved: bool) -> Conflict | None:
+    """Tie the tensors that a layer reads; return the first that cannot lie as it must."""
+    slots = problem.slots(layer)
+    if slots is None:
+        return None if interleaved else Conflict(layer, None)
+    if any(slot.step not in (1, None) for slot in slots) != interleaved:
+        return None
+    for number, (x, slot) in enumerate(zip(layer.xs, slots, strict=True)):
+        if slot.step is not None and problem.steps.get(x, slot.step) != slot.step:
+            return Conflict(layer, number, interleaved)
+        limit = problem.device.write_step_limit
+        if slot.step is not None and slot.step * problem.tensors[x].passes >= limit:
+            return Conflict(layer, None)
+    for number, (x, slot) in enumerate(zip(layer.xs, slots, strict=True)):
+        if not _tie(problem, x, layer.xs[0], slot):
+            return Conflict(layer, number, interleaved)
+    return None
+
+
+def _tie(problem: Problem, op: Op, first: Op, slot: Slot) -> bool:
+    """Tie one tensor to the first of its reader; False, and nothing changed, if it cannot be."""
+    starts, offsets = problem.starts.copy(), problem.offsets.copy()
+    steps = dict(problem.steps)
+    if slot.step is not None:
+        steps[op] = slot.step
+    if not starts.tie(op, first, slot.processors) or not offsets.tie(op, first, slot.bytes):
+        return False
+    after = replace(problem, starts=starts, offsets=offsets, steps=steps)
+    if op is first and (slot.processors or slot.bytes):
+        return False
+    if _clash(after, op):
+        return False
+    problem.starts, problem.offsets, problem.steps = starts, offsets, steps
+    return True
+
+
+def _class_of(problem: Problem, op: Op) -> Iterator[Op]:
+    root, _ = problem.offsets.find(op)
+    for other in problem.tensors:
+        if problem.offsets.find(other)[0] is root:
+            yield other
+
+
+def _clash(problem: Problem, op: Op) -> bool:
+    """Whether two tensors of the class would share words while both are live, or do not fit."""
+    members = list(_class_of(problem, op))
+    distances = {m: problem.starts.find(m)[1] for m in members}
+    low = min(distances.values())
+    width = max(distances[m] + problem.tensors[m].width for m in members) - low
+    if width > problem.device.processors:
+        return True
+    return any(
+        _overlap(problem, a, b, distances, low)
+        for i, a in enumerate(members)
+        for b in members[i + 1 :]
+    )
+
+
+def _overlap(problem: Problem, a: Op, b: Op, distances: Mapping[Op, int], low: int) -> bool:
+    s, t = problem.tensors[a], problem.tensors[b]
+    if s.first > t.last or t.first > s.last or (s.first == t.first and s.first >= 0):
+        return False
+    per_memory = problem.device.processors_per_memory
+    if not s.memories(distances[a] - low, per_memory) & t.memories(distances[b] - low, per_memory):
+        return False
+    offset, other = problem.offsets.find(a)[1], problem.offsets.find(b)[1]
+    step = problem.step(a)
+    if step == problem.step(b) and (offset - other) % (WORD * step):
+        return False
+    return offset < other + t.extent(problem.step(b)) and other < offset + s.extent(step)
