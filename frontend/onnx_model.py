@@ -90,7 +90,7 @@ class _Importer:
         found = [op for op in outputs if op is not None]
         if not self.findings:
             graph = make_graph(sanitised(Path(self.source).stem), "nn", inputs, found)
-            self.findings.extend(self.not_finite(graph.ops))
+            self.findings.extend(self.unusable_constants(graph.ops))
         if self.findings:
             raise Rejected(self.findings)
         inputs_shown = tuple(shown(info.name) for info in self.inputs)
@@ -180,9 +180,11 @@ class _Importer:
             return value
         return nn.Identity(value, name=self.ends[name], loc=value.loc)
 
-    def not_finite(self, ops: Iterable[Op]) -> Iterator[Diagnostic]:
-        """Yield the constants that no integer can stand for."""
+    def unusable_constants(self, ops: Iterable[Op]) -> Iterator[Diagnostic]:
+        """Yield the constants that are empty or that no integer can stand for."""
         for op in ops:
+            if isinstance(op, nn.Constant) and not op.type.size:
+                yield rules.EMPTY.at(op, name=op.name, shape=list(op.type.shape))
             if isinstance(op, nn.Constant) and op.type.is_float:
                 count = int(np.count_nonzero(~np.isfinite(op.value.array)))
                 if count:

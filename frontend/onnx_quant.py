@@ -57,6 +57,8 @@ def _checked_axis(node: Node, x: Op, scale: Op, zero: Op | None, axis: int) -> i
     axis = node.axis(axis, len(x.type.shape))
     if shape != (x.type.shape[axis],):
         raise node.malformed(f"scale of shape {list(shape)} along axis {axis}")
+    if zero is not None and zero.type.shape != shape:
+        raise node.malformed("scale and zero point differ in shape")
     return axis
 
 

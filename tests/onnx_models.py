@@ -56,12 +56,19 @@ def saved(model: ModelProto, folder: Path) -> Path:
 def imported(path: Path, feeds: Mapping[str, np.ndarray]) -> tuple[Graph, list[np.ndarray]]:
     """Return the import and what it computes; `feeds` are by the names of the model."""
     graph = read_onnx(path)
-    names = dict(graph.attributes)["inputs"]
-    arrays = {
-        op.name: feeds[name].astype(np.float32) if feeds[name].dtype.kind == "f" else feeds[name]
-        for op, name in zip(graph.inputs, names, strict=True)
-    }
+    arrays = as_imported(graph, feeds)
     return graph, list(run(graph, arrays))
+
+
+def as_imported(graph: Graph, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return inputs of the model as inputs of its import: 32-bit floats, channels first."""
+    names = dict(graph.attributes)["inputs"]
+    layouts = graph.get("input_layouts") or ("",) * len(names)
+    arrays = {}
+    for op, name, layout in zip(graph.inputs, names, layouts, strict=True):
+        array = np.moveaxis(feeds[name], -1, 1) if layout else feeds[name]
+        arrays[op.name] = array.astype(np.float32) if op.type.is_float else array
+    return arrays
 
 
 def expected(path: Path, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:

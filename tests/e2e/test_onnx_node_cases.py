@@ -3,7 +3,8 @@
 `onnx_node_cases.csv` has a row for each case and form. A case is imported as it is, and again with
 all inputs but the first as constants of the model, as networks have their weights and shapes.
 A case is wrong if its values differ from those expected, or if anything but `Rejected` is raised;
-no table excuses that. `python tests/e2e/test_onnx_node_cases.py` writes the table anew.
+no table excuses that. `PYTHONPATH=tests python tests/e2e/test_onnx_node_cases.py` writes the table
+anew.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import pytest
 from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 from onnx.backend.test.case.test_case import TestCase as Case
+from onnx_models import as_imported
 
 from ai8xc.frontend.onnx_model import read_onnx
 from ai8xc.ir.diag import Rejected
@@ -109,11 +111,9 @@ def with_constants(case: Case) -> ModelProto:
 def compare(case: Case, path: Path, inputs: list[Value], outputs: list[Value]) -> Iterator[str]:
     """Yield how the values differ from those that are expected."""
     graph = read_onnx(path)
-    given = {info.name: array for info, array in zip(case.model.graph.input, inputs, strict=True)}
-    feeds = {
-        op.name: narrowed(array_of(given[name]))
-        for op, name in zip(graph.inputs, dict(graph.attributes)["inputs"], strict=True)
-    }
+    names = [info.name for info in case.model.graph.input]
+    given = dict(zip(names, map(array_of, inputs), strict=True))
+    feeds = as_imported(graph, given)
     for index, (got, output) in enumerate(zip(run(graph, feeds), outputs, strict=True)):
         declared = array_of(output)
         half = declared.dtype.name in ("float16", "bfloat16")

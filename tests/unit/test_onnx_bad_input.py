@@ -265,6 +265,18 @@ def test_small_file_of_a_huge_network(kind: str, tmp_path: Path) -> None:
     assert time.perf_counter() - started < 2
 
 
+def test_empty_result(tmp_path: Path) -> None:
+    (finding,) = findings(model_of([node("Shape", "x", start=2, end=1)], {"x": X}), tmp_path)
+    assert finding.rule.id == "NN016"
+
+
+@pytest.mark.parametrize("kind", ["QuantizeLinear", "DequantizeLinear"])
+def test_zero_points_of_another_shape_than_scales(kind: str, tmp_path: Path) -> None:
+    x = X if kind == "QuantizeLinear" else np.ones(X.shape, np.uint8)
+    constants = {"s": np.ones(4, np.float32), "z": np.ones((1, 4), np.uint8)}
+    assert ids(model_of([node(kind, "x s z")], {"x": x}, constants), tmp_path) == {"NN013"}
+
+
 # Names
 
 
