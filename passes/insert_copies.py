@@ -53,8 +53,8 @@ class InsertCopies(Pass):
 
 def _resolved(graph: Graph, conflict: Conflict, device: Device) -> Graph:
     layer = conflict.layer
-    if conflict.operand is None:
-        if isinstance(layer, ai8x.Passthrough):
+    if conflict.operand is None or _is_copy(graph, layer.xs[conflict.operand]):
+        if conflict.operand is None and isinstance(layer, ai8x.Passthrough):
             return _moved(graph, layer, device)
         sizes = ", ".join(str(x.type.shape[1]) for x in layer.xs)
         help = f"give each part the same number of channels; they are {dims(layer.in_shape)} now"
@@ -75,6 +75,12 @@ def _resolved(graph: Graph, conflict: Conflict, device: Device) -> Graph:
         )
     xs = tuple(copy if i == conflict.operand else other for i, other in enumerate(layer.xs))
     return _changed(graph, layer, [*made, copy, replace(layer, xs=xs)])
+
+
+def _is_copy(graph: Graph, op: Op) -> bool:
+    """Whether this is a copy for one reader: another one would not lie better."""
+    copies = isinstance(op, ai8x.Passthrough) and op.pool is None and op.parts == 1
+    return copies and op.name.endswith("_copy") and graph.uses[op] == 1
 
 
 def _moved(graph: Graph, layer: ai8x.Passthrough, device: Device) -> Graph:

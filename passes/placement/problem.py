@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import gcd
 
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x
@@ -372,7 +373,7 @@ def _overlap(problem: Problem, a: Op, b: Op, distances: Mapping[Op, int], low: i
     if not s.memories(distances[a] - low, per_memory) & t.memories(distances[b] - low, per_memory):
         return False
     offset, other = problem.offsets.find(a)[1], problem.offsets.find(b)[1]
-    step = problem.step(a)
-    if step == problem.step(b) and (offset - other) % (WORD * step):
+    steps = problem.step(a), problem.step(b)
+    if (offset - other) % (WORD * gcd(*steps)):
         return False
-    return offset < other + t.extent(problem.step(b)) and other < offset + s.extent(step)
+    return offset < other + t.extent(steps[1]) and other < offset + s.extent(steps[0])
