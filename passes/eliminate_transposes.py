@@ -159,6 +159,17 @@ def before_reshape(op: Op, uses: Mapping[Op, int]) -> Op | None:
     return None
 
 
+def before_flatten(op: Op, uses: Mapping[Op, int]) -> Op | None:
+    """relu(reshape(transpose(x))) => reshape(relu(transpose(x))): the way to a matrix is free."""
+    if not isinstance(op, Unary) or not isinstance(op.x, nn.Reshape):
+        return None
+    flat = op.x
+    if not isinstance(flat.x, nn.Transpose) or uses[flat] != 1:
+        return None
+    inner = dataclasses.replace(op, x=flat.x, name=f"{op.name}_values")
+    return dataclasses.replace(flat, x=inner, name=op.name)
+
+
 def before_matrix(op: Op, uses: Mapping[Op, int]) -> Op | None:
     """linear(reshape(transpose(x)), w) => linear(reshape(x), w with its columns permuted).
 
@@ -231,6 +242,7 @@ LAWS: Final = (
     past_resize,
     past_batch_norm,
     before_reshape,
+    before_flatten,
     before_matrix,
 )
 

@@ -10,12 +10,13 @@ from typing import ClassVar
 import numpy as np
 
 from ai8xc.dialects import nn
-from ai8xc.ir.core import Data, Graph, Op
+from ai8xc.ir.core import Graph, Op
 from ai8xc.ir.diag import declare
 from ai8xc.ir.passes import Pass, PassContext, fact, register
 from ai8xc.ir.rewrite import rewrite
 from ai8xc.passes.laws.affine import Affine, behind, in_front, of_batch_norm
 from ai8xc.passes.laws.constants import in_place_of
+from ai8xc.passes.laws.depthwise import depthwise
 
 NOT_CONSTANT = declare(
     "NN101",
@@ -80,29 +81,6 @@ def batch_norm_alone(op: Op, uses: Mapping[Op, int]) -> Op | None:
         return None
     f = of_batch_norm(op)
     return None if f is None else depthwise(op, op.x, f)
-
-
-def depthwise(op: Op, x: Op, f: Affine) -> Op | None:
-    """Return a layer that computes `f(x)` by channel, in the place of `op`."""
-    shape = x.type.shape
-    if len(shape) < 2 or not f.along(1):
-        return None
-    if len(shape) == 2:
-        column = nn.Reshape(x, (*shape, 1), name=f"{op.name}_column", loc=op.loc)
-        layer = depthwise(op, column, f)
-        return None if layer is None else nn.Reshape(layer, shape, name=op.name, loc=op.loc)
-    dtype = np.dtype(np.float64 if x.type.element == "f64" else np.float32)
-    scale, shift = f.spread(shape[1])
-    weight = scale.reshape(-1, 1, *(1,) * (len(shape) - 2)).astype(dtype)
-    bias = nn.Constant(Data(shift.astype(dtype)), name=f"{op.name}_bias", loc=op.loc)
-    return nn.Conv(
-        x,
-        nn.Constant(Data(weight), name=f"{op.name}_weight", loc=op.loc),
-        bias if f.moves else None,
-        groups=shape[1],
-        name=op.name,
-        loc=op.loc,
-    )
 
 
 @register

@@ -16,6 +16,7 @@ _FLOAT: Final[Sequence[tuple[str, str]]] = (
     ("fold-scales", "before batch norms without a layer become one: they take in scales too"),
     ("fold-batch-norm", "a batch norm is a scale and a bias: the layer beside it has both"),
     ("eliminate-transposes", "no batch norm is left between flattened data and their matrix"),
+    ("lower-scales", "what no layer took in is a layer, before the activation behind it looks"),
     ("fuse-activation", "one layer of the hardware rectifies on its way out"),
     ("remove-dead-ops", "the passes above leave constants that nobody reads"),
 )
