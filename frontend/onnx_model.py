@@ -1,5 +1,6 @@
 """ONNX files to graphs of the `nn` level.
 
+Inputs are channels first; where the user's model has them otherwise, `input_layouts` says so.
 The first axis of an input may be symbolic: it becomes 1, and the interpreter computes any number
 of samples at once. Floats of every width become 32 bits wide. Names of inputs and outputs in the
 user's model are the attributes `inputs` and `outputs` of the graph.
@@ -18,6 +19,7 @@ from ai8xc.dialects import nn
 from ai8xc.frontend import onnx_rules as rules
 from ai8xc.frontend.onnx_check import check_model, opset_of
 from ai8xc.frontend.onnx_file import read_model
+from ai8xc.frontend.onnx_layout import CHANNELS_LAST, is_channels_last, to_first, to_last
 from ai8xc.frontend.onnx_names import Names, sanitised, shown
 from ai8xc.frontend.onnx_node import Node, constant
 from ai8xc.frontend.onnx_ops import CONVERTERS, CURES, STANDARD_DOMAINS
@@ -75,6 +77,8 @@ class _Importer:
         self.ends = {name: self.names.claim(name) for name in self.outputs}
         self.values: dict[str, Op | None] = {}
         self.known: dict[Op, Array] = {}
+        self.layouts: list[str] = []
+        """Layout of each input in the user's model where it is not channels first."""
 
     def graph(self) -> Graph:
         inputs = [op for op in map(self.input, self.inputs) if op is not None]
@@ -94,7 +98,9 @@ class _Importer:
         if self.findings:
             raise Rejected(self.findings)
         inputs_shown = tuple(shown(info.name) for info in self.inputs)
-        return graph.having(inputs=inputs_shown, outputs=tuple(map(shown, self.outputs)))
+        layouts = tuple(self.layouts) if any(self.layouts) else None
+        ends = tuple(map(shown, self.outputs))
+        return graph.having(inputs=inputs_shown, input_layouts=layouts, outputs=ends)
 
     def say(self, rule: Rule, *, cure: str | None = None, **values: object) -> None:
         """Record a finding about the model."""
@@ -127,12 +133,21 @@ class _Importer:
         shape = self.sizes(name, tensor.shape)
         if shape is None:
             return None
-        op = Input(
-            TensorType(shape, ELEMENTS[element]),
-            name=self.names.claim(info.name),
-            loc=Loc(self.source),
-        )
-        self.values[info.name] = op
+        return self.channels_first(info.name, TensorType(shape, ELEMENTS[element]))
+
+    def channels_first(self, name: str, kind: TensorType) -> Input:
+        """Return an input; one with channels last is turned back to the model's layout."""
+        rank, loc, claimed = len(kind.shape), Loc(self.source), self.names.claim(name)
+        if not is_channels_last(name, rank, self.nodes):
+            self.layouts.append("")
+            op = Input(kind, name=claimed, loc=loc)
+            self.values[name] = op
+            return op
+        self.layouts.append(CHANNELS_LAST[rank])
+        turned = kind.with_shape(tuple(kind.shape[axis] for axis in to_first(rank)))
+        op = Input(turned, name=claimed, loc=loc)
+        back = self.names.claim(f"{name}.{CHANNELS_LAST[rank]}")
+        self.values[name] = nn.Transpose(op, to_last(rank), name=back, loc=loc)
         return op
 
     def sizes(self, name: str, shape: TensorShapeProto) -> tuple[int, ...] | None:

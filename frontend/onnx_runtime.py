@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ai8xc.frontend.onnx_layout import to_last
 from ai8xc.ir.core import Graph
 from ai8xc.ir.types import Array
 
@@ -22,8 +23,10 @@ def run_onnx(path: Path, graph: Graph, inputs: Mapping[str, Array]) -> tuple[Arr
     onnxruntime.set_default_logger_severity(3)  # errors only; the model is the user's
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     feeds = {
-        node.name: _as(node.type, inputs[op.name])
-        for node, op in zip(session.get_inputs(), graph.inputs, strict=True)
+        node.name: _as(node.type, _turned(inputs[op.name], layout))
+        for node, op, layout in zip(
+            session.get_inputs(), graph.inputs, _layouts(graph), strict=True
+        )
     }
     sizes = {node.shape[0] for node in session.get_inputs() if node.shape}
     fixed = [size for size in sizes if isinstance(size, int)]
@@ -42,3 +45,15 @@ def _as(declared: str, array: Array) -> Array:
     """Return an array in the float type that the model declares."""
     kinds = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
     return array.astype(kinds[declared]) if declared in kinds else array
+
+
+def _layouts(graph: Graph) -> tuple[str, ...]:
+    given = graph.get("input_layouts")
+    if isinstance(given, tuple):
+        return tuple(map(str, given))
+    return ("",) * len(graph.inputs)
+
+
+def _turned(array: Array, layout: str) -> Array:
+    """Return a batch of samples in the layout of the user's model."""
+    return array.transpose(to_last(array.ndim)) if layout else array
