@@ -23,6 +23,13 @@ def clip_as_relu(op: Op, uses: Mapping[Op, int]) -> Op | None:
     return None
 
 
+def leaky_relu_as_relu(op: Op, uses: Mapping[Op, int]) -> Op | None:
+    """leaky_relu(x){alpha = 0} => relu(x)."""
+    if isinstance(op, nn.LeakyRelu) and op.alpha == 0:
+        return nn.Relu(op.x, name=op.name, loc=op.loc)
+    return None
+
+
 def clip_of_clip(op: Op, uses: Mapping[Op, int]) -> Op | None:
     """clip(clip(x, a, b), c, d) => clip(x, a limited to c..d, b limited to c..d).
 
@@ -67,6 +74,7 @@ def activation_of_layer(op: Op, uses: Mapping[Op, int]) -> Op | None:
 
 LAWS: Final = (
     clip_as_relu,
+    leaky_relu_as_relu,
     clip_of_clip,
     relu_of_magnitude,
     abs_of_positive,

@@ -13,11 +13,13 @@ _FLOAT: Final[Sequence[tuple[str, str]]] = (
         "layers and their neighbours meet again, whatever layout was exported",
     ),
     ("normalize-linear", "one form of layer for all matrix products, for the laws below"),
+    ("normalize-pools", "a scale, a batch norm, an activation pass pools with windows only"),
     ("fold-scales", "before batch norms without a layer become one: they take in scales too"),
     ("fold-batch-norm", "a batch norm is a scale and a bias: the layer beside it has both"),
     ("eliminate-transposes", "no batch norm is left between flattened data and their matrix"),
     ("lower-scales", "what no layer took in is a layer, before the activation behind it looks"),
     ("fuse-activation", "one layer of the hardware rectifies on its way out"),
+    ("fold-pads", "zeros never win beside rectified values: activations are in place now"),
     ("remove-dead-ops", "the passes above leave constants that nobody reads"),
 )
 

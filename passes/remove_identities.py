@@ -101,6 +101,13 @@ def clip_without_limits(op: Op, uses: Mapping[Op, int]) -> Op | None:
     return None
 
 
+def leaky_relu_of_slope_one(op: Op, uses: Mapping[Op, int]) -> Op | None:
+    """leaky_relu(x){alpha = 1} => x."""
+    if isinstance(op, nn.LeakyRelu) and op.alpha == 1:
+        return bypass(op, op.x, uses)
+    return None
+
+
 def resize_by_one(op: Op, uses: Mapping[Op, int]) -> Op | None:
     """resize(x){scales = (1, ...)} => x."""
     if isinstance(op, nn.Resize) and set(op.scales) == {1}:
@@ -129,6 +136,7 @@ LAWS: Final = (
     concat_of_one,
     pool_of_one,
     clip_without_limits,
+    leaky_relu_of_slope_one,
     resize_by_one,
     mean_of_one,
 )

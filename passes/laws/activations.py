@@ -79,3 +79,20 @@ def _limited(layer: Layer, low: float, high: float) -> Layer | None:
 def bounds(op: nn.Relu | nn.Clip) -> tuple[float, float]:
     """Return the smallest and the largest value that an activation lets through."""
     return (0.0, math.inf) if isinstance(op, nn.Relu) else (op.low, op.high)
+
+
+def is_never_negative(x: Op) -> bool:
+    """Whether a value is zero or above by what makes it, whatever the inputs are."""
+    while isinstance(x, nn.Reshape | nn.Transpose | nn.Slice | nn.Resize):
+        x = x.x
+    match x:
+        case nn.Relu() | nn.Abs():
+            return True
+        case nn.Clip():
+            return 0 <= x.low <= x.high
+        case nn.Conv() | nn.ConvTranspose() | nn.Linear():
+            return x.activation in {"relu", "abs"} and x.limit >= 0
+        case nn.MaxPool():
+            return not reads_only_padding(x) and is_never_negative(x.x)
+        case _:
+            return False
