@@ -21,8 +21,12 @@ from filecheck.finput import FInput
 from filecheck.matcher import Matcher
 from filecheck.options import Options
 from filecheck.parser import Parser
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
+settings.register_profile("ci", derandomize=True)  # the same examples in every run
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 TEXT_FOLDERS = (TESTS / "golden", TESTS / "errors")
 RUN = "// RUN: ai8xc "
 CHECK = re.compile(r"^\s*// CHECK(-[A-Z]+)?(\{.*\})?:", re.MULTILINE)
