@@ -159,6 +159,38 @@ def before_reshape(op: Op, uses: Mapping[Op, int]) -> Op | None:
     return None
 
 
+def past_unit_axes(op: Op, uses: Mapping[Op, int]) -> Op | None:
+    """reshape(transpose(x)) => transpose(reshape(x)), where axes of size 1 come or go."""
+    match op:
+        case nn.Reshape(x=nn.Transpose() as t):
+            found = axes.with_unit_axes(t, op.shape)
+        case _:
+            return None
+    if found is None:
+        return None
+    shape, perm = found
+    return _sunk(dataclasses.replace(op, x=t.x, shape=shape), perm, t)
+
+
+def past_matrix(op: Op, uses: Mapping[Op, int]) -> Op | None:
+    """linear(transpose(x), w) => transpose(conv(x, w)) with a 1x1 kernel: channels went last.
+
+    Also for matmul with a constant matrix.
+    """
+    t, matrix, by_row = _product(op)
+    if not isinstance(t, nn.Transpose) or not isinstance(matrix, nn.Constant):
+        return None
+    rank = len(t.perm)
+    if rank not in (3, 4) or t.perm != (0, *range(2, rank), 1) or len(matrix.type.shape) != 2:
+        return None
+    rows = matrix.value.array if by_row else matrix.value.array.T
+    weight = constant_like(matrix, rows.reshape(*rows.shape, *(1,) * (rank - 2)))
+    conv = nn.Conv(t.x, weight, name=op.name, loc=op.loc)
+    if isinstance(op, nn.Linear):
+        conv = dataclasses.replace(conv, bias=op.bias, activation=op.activation, limit=op.limit)
+    return _sunk(conv, t.perm, t)
+
+
 def before_flatten(op: Op, uses: Mapping[Op, int]) -> Op | None:
     """relu(reshape(transpose(x))) => reshape(relu(transpose(x))): the way to a matrix is free."""
     if not isinstance(op, Unary) or not isinstance(op.x, nn.Reshape):
@@ -242,6 +274,8 @@ LAWS: Final = (
     past_resize,
     past_batch_norm,
     before_reshape,
+    past_unit_axes,
+    past_matrix,
     before_flatten,
     before_matrix,
 )

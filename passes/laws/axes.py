@@ -69,3 +69,39 @@ def only_moves_ones(t: nn.Transpose) -> bool:
     shape = t.x.type.shape
     kept = [axis for axis in t.perm if axis == 0 or shape[axis] != 1]
     return kept == sorted(kept) and t.perm[:1] == (0,)
+
+
+def with_unit_axes(t: nn.Transpose, wanted: Ints) -> tuple[Ints, Ints] | None:
+    """Return a shape for `x` and the order that turns it into `wanted`, a reshape of `t`.
+
+    None where `wanted` is not the shape of `t` with axes of size 1 put in or left out.
+    """
+    sources = _kept_axes(t.type.shape, wanted)
+    if sources is None or sources[0] != 0 or t.perm[0] != 0:
+        return None
+    order: list[tuple[int, int]] = []  # axes of `wanted` by their place in `x`: new ones go with
+    place = len(t.perm)  # the axis behind them
+    for axis in reversed(range(len(wanted))):
+        source = sources[axis]
+        place = place if source is None else t.perm[source]
+        order.append((place, axis))
+    order.sort()
+    by_place = tuple(axis for _, axis in order)
+    return tuple(wanted[axis] for axis in by_place), inverse(by_place)
+
+
+def _kept_axes(shape: Ints, wanted: Ints) -> list[int | None] | None:
+    """Return for each size of `wanted` the axis of `shape` it is, None where it is a new 1."""
+    sources: list[int | None] = []
+    axis = 0
+    for size in wanted:
+        while axis < len(shape) and shape[axis] == 1 != size:
+            axis += 1
+        if axis < len(shape) and shape[axis] == size:
+            sources.append(axis)
+            axis += 1
+        elif size == 1:
+            sources.append(None)
+        else:
+            return None
+    return sources if all(size == 1 for size in shape[axis:]) else None
