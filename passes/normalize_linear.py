@@ -90,6 +90,31 @@ def linear_on_flat_data(op: Op, uses: Mapping[Op, int]) -> Op | None:
             return None
 
 
+def linear_with_unit_axes(op: Op, uses: Mapping[Op, int]) -> Op | None:
+    """linear(x: N x 1 x K) => reshape(linear(reshape(x))): one vector a sample is a matrix."""
+    if not isinstance(op, nn.Linear) or len(op.type.shape) < 3:
+        return None
+    n, *middle, inputs = op.x.type.shape
+    if math.prod(middle) != 1:
+        return None
+    flat = nn.Reshape(op.x, (n, inputs), name=f"{op.name}_flat", loc=op.loc)
+    layer = dataclasses.replace(op, x=flat, name=f"{op.name}_linear")
+    return nn.Reshape(layer, op.type.shape, name=op.name, loc=op.loc)
+
+
+def linear_of_large_conv(op: Op, uses: Mapping[Op, int]) -> Op | None:
+    """conv(x) => reshape(linear(reshape(x))): the kernel covers all of x, and no layer has it.
+
+    Kernels up to 3 by 3, or of 9 along a line, stay: the data sheet's layers have such windows.
+    """
+    if not isinstance(op, nn.Conv) or not _covers(op):
+        return None
+    if max(op.kernel) <= (9 if len(op.kernel) == 1 else 3):
+        return None
+    layer = _flattened(op, f"{op.name}_linear")
+    return None if layer is None else nn.Reshape(layer, op.type.shape, name=op.name, loc=op.loc)
+
+
 def linear_of_covering_conv(op: Op, uses: Mapping[Op, int]) -> Op | None:
     """reshape(conv(x)) => linear(reshape(x)): the kernel covers all of x, the result is a vector.
 
@@ -100,26 +125,32 @@ def linear_of_covering_conv(op: Op, uses: Mapping[Op, int]) -> Op | None:
             pass
         case _:
             return None
-    n, channels, *sizes = layer.x.type.shape
-    outputs = layer.type.shape[1]
-    covering = layer.kernel == tuple(sizes) and not any(layer.geometry.pads)
-    if op.type.shape != (n, outputs) or not covering or set(layer.geometry.dilations) != {1}:
+    shape = (layer.type.shape[0], layer.type.shape[1])
+    if op.type.shape != shape or not _covers(layer):
         return None
-    weight = floats_of(layer.weight)
+    flattened = _flattened(layer, op.name)
+    if flattened is None:
+        return None
+    return dataclasses.replace(flattened, loc=layer.loc.fuse(op.loc))
+
+
+def _covers(layer: nn.Conv) -> bool:
+    """Whether the kernel covers all data, so that each output is one sum over all of them."""
+    g = layer.geometry
+    exact = layer.kernel == layer.x.type.shape[2:] and set(g.dilations) == {1}
+    return exact and not any(g.pads) and layer.groups == 1
+
+
+def _flattened(layer: nn.Conv, name: str) -> nn.Linear | None:
+    """Return a convolution that covers its data as a linear layer on flat data."""
+    weight, n = floats_of(layer.weight), layer.type.shape[0]
     if weight is None:
         return None
-    flat = nn.Reshape(
-        layer.x, (n, channels * math.prod(sizes)), name=f"{layer.name}_flat", loc=layer.loc
-    )
-    matrix = _constant(layer.weight, weight.reshape(outputs, -1))
+    rows = weight.reshape(len(weight), -1)
+    flat = nn.Reshape(layer.x, (n, rows.shape[1]), name=f"{layer.name}_flat", loc=layer.loc)
+    matrix = _constant(layer.weight, rows)
     return nn.Linear(
-        flat,
-        matrix,
-        layer.bias,
-        layer.activation,
-        layer.limit,
-        name=op.name,
-        loc=layer.loc.fuse(op.loc),
+        flat, matrix, layer.bias, layer.activation, layer.limit, name=name, loc=layer.loc
     )
 
 
@@ -154,7 +185,9 @@ class NormalizeLinear(Pass):
             linear_of_gemm,
             linear_of_matmul,
             linear_with_bias,
+            linear_with_unit_axes,
             linear_on_flat_data,
+            linear_of_large_conv,
             linear_of_covering_conv,
         )
         return rewrite(graph, laws)

@@ -197,6 +197,31 @@ def channels_last(m: Maker) -> None:
     m.earlier.append(m.value)
 
 
+def line(m: Maker) -> None:
+    """A 2-D convolution on 1-D data, or the other way round, channels last in between."""
+    last = (0, *range(2, 2 + m.rank), 1)
+    if m.rank == 2 and 1 not in m.shape[2:]:
+        return
+    m.value = m.add(nn.Transpose, m.value, last)
+    n, *sizes, channels = m.shape
+    middle = (1, *sizes) if m.rank == 1 else tuple(size for size in sizes if size != 1) or (1,)
+    m.value = m.add(nn.Reshape, m.value, (n, *middle, channels))
+    rank = m.rank
+    m.value = m.add(nn.Transpose, m.value, (0, 1 + rank, *range(1, 1 + rank)))
+    conv(m)
+    channels, *middle = m.shape[1:]
+    m.value = m.add(nn.Transpose, m.value, (0, *range(2, 2 + rank), 1))
+    if rank == 2 and 1 not in middle:
+        m.value = m.add(nn.Reshape, m.value, (n, *middle, channels))
+    else:
+        sizes = [size for size in middle if size != 1] or [1]
+        if rank == 1:
+            sizes.insert(m.pick(0, 1), 1)
+        m.value = m.add(nn.Reshape, m.value, (n, *sizes, channels))
+    m.value = m.add(nn.Transpose, m.value, (0, len(m.shape) - 1, *range(1, len(m.shape) - 1)))
+    m.earlier.append(m.value)
+
+
 def resize(m: Maker) -> None:
     if np.prod(m.shape) < MAX_VALUES / 8:
         m.then(nn.Resize, m.each(1, 2))
@@ -220,6 +245,7 @@ LAYERS: list[Callable[[Maker], None]] = [
     pad,
     crop,
     channels_last,
+    line,
     resize,
 ]
 
