@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ai8xc.dialects import nn
+from ai8xc.ir.core import Graph, Input, Op, make_graph
+
 if TYPE_CHECKING:
     from onnx import NodeProto
 
@@ -67,3 +70,32 @@ def is_channels_last(name: str, rank: int, nodes: Sequence[NodeProto]) -> bool:
 
 def _perm(node: NodeProto) -> tuple[int, ...]:
     return tuple(value for item in node.attribute if item.name == "perm" for value in item.ints)
+
+
+def single_channels_first(graph: Graph) -> tuple[Graph, Mapping[str, str]]:
+    """Return the graph with inputs of one channel turned where the model does so by a reshape.
+
+    With one channel both layouts are the same values in the same order, so exporters write a
+    reshape instead of a transpose. The layouts of the inputs turned come by name.
+    """
+    turned: dict[Op, Op] = {}
+    layouts: dict[str, str] = {}
+    for op in graph.inputs:
+        shape, rank = op.type.shape, len(op.type.shape)
+        readers = [reader for reader in graph.ops if op in reader.operands]
+        if rank not in CHANNELS_LAST or shape[-1] != 1 or op in graph.outputs or not readers:
+            continue
+        first = tuple(shape[axis] for axis in to_first(rank))
+        if not all(isinstance(reader, nn.Reshape) and reader.shape == first for reader in readers):
+            continue
+        new = Input(op.type.with_shape(first), name=op.name, loc=op.loc)
+        layouts[op.name] = CHANNELS_LAST[rank]
+        turned |= {op: new} | dict.fromkeys(readers, new)
+    if not turned:
+        return graph, layouts
+    for op in graph.ops:
+        if op not in turned:
+            turned[op] = op.with_operands(turned)
+    outputs = [turned[op] for op in graph.outputs]
+    ops = [turned[op] for op in graph.ops]
+    return make_graph(graph.name, graph.level, ops, outputs, graph.attributes), layouts

@@ -19,7 +19,13 @@ from ai8xc.dialects import nn
 from ai8xc.frontend import onnx_rules as rules
 from ai8xc.frontend.onnx_check import check_model, opset_of
 from ai8xc.frontend.onnx_file import read_model
-from ai8xc.frontend.onnx_layout import CHANNELS_LAST, is_channels_last, to_first, to_last
+from ai8xc.frontend.onnx_layout import (
+    CHANNELS_LAST,
+    is_channels_last,
+    single_channels_first,
+    to_first,
+    to_last,
+)
 from ai8xc.frontend.onnx_names import Names, sanitised, shown
 from ai8xc.frontend.onnx_node import Node, constant
 from ai8xc.frontend.onnx_ops import CONVERTERS, CURES, STANDARD_DOMAINS
@@ -98,9 +104,15 @@ class _Importer:
         if self.findings:
             raise Rejected(self.findings)
         inputs_shown = tuple(shown(info.name) for info in self.inputs)
-        layouts = tuple(self.layouts) if any(self.layouts) else None
+        graph, turned = single_channels_first(graph)
+        layouts = tuple(
+            turned.get(op.name, layout)
+            for op, layout in zip(graph.inputs, self.layouts, strict=True)
+        )
         ends = tuple(map(shown, self.outputs))
-        return graph.having(inputs=inputs_shown, input_layouts=layouts, outputs=ends)
+        return graph.having(
+            inputs=inputs_shown, input_layouts=layouts if any(layouts) else None, outputs=ends
+        )
 
     def say(self, rule: Rule, *, cure: str | None = None, **values: object) -> None:
         """Record a finding about the model."""

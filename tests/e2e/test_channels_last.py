@@ -114,3 +114,27 @@ def test_onnxruntime_gets_its_own_layout(tmp_path: Path, style: object) -> None:
 def test_layout_is_recorded(tmp_path: Path) -> None:
     assert read_onnx(tensorflow_style(tmp_path / "a.onnx")).get("input_layouts") == ("NHWC",)
     assert read_onnx(torch_style(tmp_path / "b.onnx")).get("input_layouts") is None
+
+
+def one_channel(path: Path) -> Path:
+    """Where there is one channel, exporters write a reshape for the transpose."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "t"], ["x1"]),
+        helper.make_node("Conv", ["x1", "w"], ["c"]),
+        helper.make_node("Reshape", ["c", "s"], ["y"]),
+    ]
+    weight = RNG.normal(size=(5, 1, 8, 8)).astype(np.float32)
+    turn, flat = np.array([-1, 1, 8, 8], np.int64), np.array([-1, 5], np.int64)
+    return model(path, nodes, ["N", 8, 8, 1], w=weight, t=turn, s=flat)
+
+
+def test_one_channel(tmp_path: Path) -> None:
+    path = one_channel(tmp_path / "net.onnx")
+    x = RNG.normal(size=(6, 1, 8, 8)).astype(np.float32)
+    graph = read_onnx(path)
+    assert graph.inputs[0].type.shape == (1, 1, 8, 8)
+    assert graph.get("input_layouts") == ("NHWC",)
+    assert [op.opcode for op in graph.ops if op.operands] == ["nn.conv", "nn.reshape"]
+    (theirs,) = run_onnx(path, graph, {"x": x})
+    (ours,) = run(graph, {"x": x})
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
