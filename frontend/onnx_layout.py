@@ -93,9 +93,9 @@ def single_channels_first(graph: Graph) -> tuple[Graph, Mapping[str, str]]:
         turned |= {op: new} | dict.fromkeys(readers, new)
     if not turned:
         return graph, layouts
-    for op in graph.ops:
-        if op not in turned:
-            turned[op] = op.with_operands(turned)
-    outputs = [turned[op] for op in graph.outputs]
-    ops = [turned[op] for op in graph.ops]
+    for old in graph.ops:
+        if old not in turned:
+            turned[old] = old.with_operands(turned)
+    outputs = [turned[old] for old in graph.outputs]
+    ops = [turned[old] for old in graph.ops]
     return make_graph(graph.name, graph.level, ops, outputs, graph.attributes), layouts
