@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+
 from ai8xc.dialects import nn
 from ai8xc.frontend.onnx_node import Converter, Ints, Node
+from ai8xc.frontend.onnx_tensors import MAX_VALUES
 from ai8xc.ir.core import Op
 
-AUTO_PADS: Final = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
+SAME: Final = ("SAME_UPPER", "SAME_LOWER")
+AUTO_PADS: Final = ("NOTSET", *SAME, "VALID")
+EXPLICIT: Final = "export the pool with explicit pads"
 
 
 class Window:
@@ -38,7 +43,7 @@ class Window:
 
     def resolve_same(self) -> None:
         """Set the pads so that there is a window for every stride."""
-        if self.auto_pad not in ("SAME_UPPER", "SAME_LOWER"):
+        if self.auto_pad not in SAME:
             return
         totals = []
         for axis, (size, stride) in enumerate(zip(self.sizes, self.strides, strict=True)):
@@ -142,11 +147,39 @@ def _pool_window(node: Node) -> Window:
     if not kernel or len(kernel) != len(sizes) or min(kernel) < 1:
         raise node.malformed(f"`kernel_shape` is {list(kernel or ())} on {len(sizes)} axes")
     window = Window(node, sizes, kernel)
+    if window.auto_pad in SAME:
+        _check_same(node, window)
     window.resolve_same()
     for axis, pad in enumerate(window.pads):
         if pad >= window.reach(axis % len(sizes)):
             raise node.unsupported("pads as large as the kernel")
     return window
+
+
+def _check_same(node: Node, window: Window) -> None:
+    """Refuse automatic padding of pools where onnxruntime does not do what ONNX says.
+
+    It ignores dilations, and crops where strides leave something over.
+    """
+    if set(window.dilations) != {1}:
+        raise node.unsupported(f"auto_pad = {window.auto_pad} and dilations", EXPLICIT)
+    for axis, (size, stride) in enumerate(zip(window.sizes, window.strides, strict=True)):
+        if (size - 1) % stride >= window.reach(axis):
+            raise node.unsupported(f"auto_pad = {window.auto_pad} and strides beyond", EXPLICIT)
+
+
+def _covered(node: Node, pool: nn.MaxPool | nn.AveragePool) -> Op:
+    """Return a pool; refuse one with a window that lies in the padding, which has no result."""
+    g = pool.geometry
+    if not (any(g.pads) or pool.ceil_mode) or pool.type.size > MAX_VALUES:
+        return pool
+    for axis, size in enumerate(pool.x.type.shape[2:]):
+        stride, dilation = g.strides[axis], g.dilations[axis]
+        starts = np.arange(pool.type.shape[2 + axis]) * stride - g.pads[axis]
+        first = np.maximum(-(starts // dilation), 0)  # the first tap that is not before the data
+        if np.any((first >= pool.kernel[axis]) | (starts + first * dilation >= size)):
+            raise node.unsupported("a window that sees nothing but padding")
+    return pool
 
 
 def max_pool(node: Node) -> Op:
@@ -155,7 +188,9 @@ def max_pool(node: Node) -> Op:
         raise node.unsupported("the output `Indices`")
     window = _pool_window(node)
     node.must_be(node.x(), node.x().type.element != "bool")
-    return nn.MaxPool(node.x(), window.kernel, *window.fields, node.flag("ceil_mode"))
+    return _covered(
+        node, nn.MaxPool(node.x(), window.kernel, *window.fields, node.flag("ceil_mode"))
+    )
 
 
 def average_pool(node: Node) -> Op:
@@ -163,7 +198,7 @@ def average_pool(node: Node) -> Op:
     (x,) = node.floats(1)
     window = _pool_window(node)
     ceil, include = node.flag("ceil_mode"), node.flag("count_include_pad")
-    return nn.AveragePool(x, window.kernel, *window.fields, ceil, include)
+    return _covered(node, nn.AveragePool(x, window.kernel, *window.fields, ceil, include))
 
 
 def global_average_pool(node: Node) -> Op:

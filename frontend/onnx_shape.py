@@ -194,7 +194,7 @@ def _check_pads(node: Node, shape: Ints, pads: list[int], mode: nn.PadMode) -> N
         if mode != "constant" and min(both) < 0:
             raise node.unsupported(f"negative pads in mode {mode}")
         if size + sum(min(amount, 0) for amount in both) < 1:
-            raise node.malformed(f"pads {list(both)} of size {size}")
+            raise node.unsupported(f"pads {list(both)} of size {size}")
         if mode in ("reflect", "wrap") and max(both) > size - (mode == "reflect"):
             raise node.unsupported(f"mode = {mode} and pads beyond the data")
 
