@@ -11,10 +11,14 @@ from ai8xc.ir.passes import PassContext
 
 
 class Output:
-    """Files that a backend emits, by their name in the output folder."""
+    """Files that a backend emits, by their name in the output folder.
+
+    `facts` are what the backend adds to the manifest: values that JSON can hold.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.facts: dict[str, object] = {}
 
     def text(self, name: str, content: str) -> None:
         """Add a text file."""

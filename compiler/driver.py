@@ -12,7 +12,7 @@ import numpy as np
 
 from ai8xc.backends.base import Output, backends
 from ai8xc.device import load_device
-from ai8xc.files import text_files, unusable, write_folder
+from ai8xc.files import MANIFEST, text_files, unusable, write_folder
 from ai8xc.grammar.pipeline import read_pipeline
 from ai8xc.ir.diag import Diagnostic, Rejected, declare, errors
 from ai8xc.ir.hooks import DumpIr, Say, VerifyEach
@@ -21,6 +21,7 @@ from ai8xc.ir.passes import Hook, Pass, PassContext, PassSpec, build, run_pipeli
 from ai8xc.ir.printer import constants, print_graph
 from ai8xc.ir.prove import Prove, random_samples, real_sample
 from ai8xc.ir.verify import verify
+from ai8xc.manifest import manifest_text
 from ai8xc.passes.pipelines import PIPELINES
 from ai8xc.plugins import load_backends, load_dialects, load_passes
 
@@ -71,7 +72,8 @@ class Options:
     `device` is the name of the chip, or None where none is needed. `pipeline` replaces the
     default passes; `settings` are options of single passes, by pass and option. `sample` is one
     input without the batch axis, `calibration` many with it. `emit` says which kinds of files are
-    wanted; `load` names Python files with passes or backends.
+    wanted; `load` names Python files with passes or backends. `sources` are the files that all
+    this came from: the manifest lists them.
     """
 
     device: str | None = None
@@ -83,6 +85,7 @@ class Options:
     load: tuple[Path, ...] = ()
     hooks: tuple[Hook, ...] = (VerifyEach(),)
     prove: Say | None = None
+    sources: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -160,6 +163,12 @@ def compile_graph(graph: Graph, options: Options) -> Result:
         for kind in kinds:
             backend.emit(kind, result.graph, ctx, out)
         result.files |= out.files
+        if out.facts:
+            told = {"pipeline": text, "emit": sorted(options.emit), "settings": options.settings}
+            shapes = [[int(n) for n in output.type.shape[1:]] for output in graph.outputs]
+            facts = {**out.facts, "model": {"name": graph.name, "output_shapes": shapes}}
+            content = manifest_text(facts, told, options.sources, result.files)
+            result.files[MANIFEST] = content.encode()
     return result
 
 
@@ -182,7 +191,7 @@ def compile(  # the public name, as `ai8xc.compile`
         if isinstance(calibration, Mapping) or calibration is None
         else {"x": calibration}
     )
-    options = Options(device, pipeline, {}, sample, many, frozenset(emit))
+    options = Options(device, pipeline, {}, sample, many, frozenset(emit), sources=(Path(model),))
     return compile_graph(load(Path(model)), options)
 
 
@@ -234,7 +243,7 @@ def _default_pipeline(level: str, backend: Backend | None) -> str:
 def _given(graph: Graph, options: Options, device: Device | None) -> Iterator[object]:
     if device is not None:
         yield device
-    if options.sample is not None or options.emit - {"ir"}:
+    if options.sample is not None or options.prove or options.emit - {"ir"}:
         from ai8xc.passes.hardware.sample import Sample
 
         yield Sample(tuple(_samples(graph, options.sample)))
@@ -256,7 +265,14 @@ def _hooks(graph: Graph, options: Options, files: dict[str, bytes]) -> Iterator[
         files |= text_files("00-input", print_graph(graph), constants(graph))
         yield DumpIr(lambda stem, text, arrays: files.update(text_files(stem, text, arrays)))
     if options.prove:
-        yield Prove(_samples(graph, options.sample), options.prove)
+        yield Prove(_samples(graph, options.sample), options.prove, _on_emulator)
+
+
+def _on_emulator(graph: Graph) -> list[Array]:
+    """Return the outputs of a register program, as the emulator of the device computes them."""
+    from ai8xc.backends.firmware.registers import outputs_of
+
+    return outputs_of(graph)
 
 
 def _samples(graph: Graph, sample: Array | None) -> list[Array]:

@@ -5,23 +5,32 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ai8xc.backends.ai8x import lower_to_reg as _lower_to_reg  # noqa: F401 - makes the pass known
+from ai8xc.backends.ai8x.emit_c import CProject
+from ai8xc.backends.ai8x.emit_facts import facts
 from ai8xc.backends.ai8x.emit_registers import archive, memory_arrays, registers_file
 from ai8xc.backends.base import Backend, Output
 from ai8xc.dialects.reg import Program
 from ai8xc.ir.core import Graph
 from ai8xc.ir.passes import PassContext
+from ai8xc.passes.hardware.network import HardwareNetwork
 
 
 class Ai8xBackend(Backend):
     """Placement is done, or given: allocate kernels and biases, then write registers."""
 
-    pipeline: ClassVar[str] = ""
+    pipeline: ClassVar[str] = "layers,allocate-biases,lower-to-reg"
     lowering: ClassVar[str] = "allocate-kernels,allocate-biases,lower-to-reg"
     level: ClassVar[str] = "reg"
-    emits: ClassVar[frozenset[str]] = frozenset({"registers"})
+    emits: ClassVar[frozenset[str]] = frozenset({"c", "registers"})
 
     def emit(self, kind: str, graph: Graph, ctx: PassContext, out: Output) -> None:
         """Add the files of one kind."""
         program = Program.of(graph)
+        if kind == "c":
+            project = CProject(program)
+            for name, text in project.files().items():
+                out.text(name, text)
+            out.facts |= facts(project, ctx.find(HardwareNetwork))
+            return
         out.text("registers.json", registers_file(program))
         out.data("memory.npz", archive(memory_arrays(program)))

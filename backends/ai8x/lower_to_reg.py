@@ -51,12 +51,31 @@ class LowerToReg(Pass):
         """Return the graph of level reg, its ops in the order of execution."""
         device = ctx.need(Device)
         network = HardwareNetwork.of(graph, device)
+        ctx.give(network)
         registers = load_registers(device.name)
         ops = [*_program(network, registers, ctx.find(Sample)), *_unloads(network)]
         attributes = (("device", device.name), ("outputs", graph.output_names))
         named = make_graph(graph.name, "reg", map(_named, ops), (), attributes)
         outputs = tuple(op for op in named.ops if isinstance(op, reg.Unload))
-        return replace(named, outputs=outputs)
+        return replace(named, outputs=outputs).having(**_interface(network))
+
+
+def _interface(network: HardwareNetwork) -> dict[str, object]:
+    """Return how values of the model lie in the words of the program, as attributes.
+
+    A scale is the real value of one step, 0 where it is not known.
+    """
+    start, graph = network.start, network.graph
+    fed = start.source_processors if network.settings.fifo else start.processors
+    return {
+        "input_shape": tuple(graph.inputs[0].type.shape[1:]),
+        "input_scale": graph.inputs[0].type.scale or 0.0,
+        "input_processors": Mask(fed),
+        "input_parts": start.op.parts,
+        "input_chw": start.op.mode.chw,
+        "fold": graph.get("fold"),
+        "output_scales": tuple(op.type.scale or 0.0 for op in graph.outputs),
+    }
 
 
 def _named(op: Op) -> Op:

@@ -76,7 +76,7 @@ def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Ar
 
         watch = Watch(arguments)
         report.rerun = rerun(arguments, arguments["load"])
-        options = _options(device, arguments, watch.hooks)
+        options = _options(model, device, arguments, watch.hooks)
         graph = load(model)
         watch.start(graph)
         result = compile_graph(graph, options)
@@ -88,7 +88,7 @@ def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Ar
         say(f"wrote {len(result.files)} files to `{folder}`")
 
 
-def _options(device: Device, arguments: Arguments, hooks: tuple[Hook, ...]) -> Options:
+def _options(model: Path, device: Device, arguments: Arguments, hooks: tuple[Hook, ...]) -> Options:
     from ai8xc.cli.data import calibration, sample
     from ai8xc.cli.quantizing import settings
     from ai8xc.driver import Options
@@ -104,4 +104,5 @@ def _options(device: Device, arguments: Arguments, hooks: tuple[Hook, ...]) -> O
         load=arguments["load"],
         hooks=hooks,
         prove=say if arguments["prove"] else None,
+        sources=tuple(filter(None, (model, arguments["sample"], arguments["calibration"]))),
     )

@@ -7,7 +7,17 @@ from typing import Final
 
 import click
 
-COMMANDS: Final = ("compile", "check", "evaluate", "opt", "passes", "devices", "rules", "explain")
+COMMANDS: Final = (
+    "compile",
+    "check",
+    "run",
+    "evaluate",
+    "opt",
+    "passes",
+    "devices",
+    "rules",
+    "explain",
+)
 """The commands, in the order of the help; each is a module of this package."""
 
 

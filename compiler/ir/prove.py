@@ -91,11 +91,21 @@ class _Run:
 
 
 class Prove:
-    """Hook that proves each pass on samples (real values, one array with batch for each input)."""
+    """Hook that proves each pass on samples (real values, one array with batch for each input).
 
-    def __init__(self, samples: Sequence[Array], say: Callable[[str], None]) -> None:
+    `execute` returns the outputs of a graph of a level that the interpreter does not know: a
+    register program, which holds its input.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Array],
+        say: Callable[[str], None],
+        execute: Callable[[Graph], Sequence[Array]] | None = None,
+    ) -> None:
         self.samples = samples
         self.say = say
+        self.execute = execute
         self._last: tuple[Graph, _Run] | None = None
 
     def after(self, step: Step, before: Graph, graph: Graph, ctx: PassContext) -> None:
@@ -104,7 +114,8 @@ class Prove:
         if graph is before:
             self.say(f"proven: {name} (nothing changed)")
             return
-        old, new = self._run(before), self._run(graph)
+        old = self._run(before)
+        new = self._executed(graph, old) if graph.level == "reg" else self._run(graph)
         self._last = (graph, new)
         if _is_real(before) and not _is_real(graph):
             self.say(f"proven: {name} ({_noise(old, new)})")
@@ -127,6 +138,15 @@ class Prove:
         named = {op.name: (op, value) for op, value in values(graph, feed(graph, self.samples))}
         return _Run(named, [named[output.name] for output in graph.outputs])
 
+    def _executed(self, graph: Graph, before: _Run) -> _Run:
+        """Return the outputs of a register program."""
+        if self.execute is None:
+            raise ProofFailed("nothing is there to execute a register program")
+        found = self.execute(graph)
+        if len(found) != len(before.outputs):
+            raise ProofFailed(f"{len(before.outputs)} outputs became {len(found)}")
+        return _Run({}, list(zip(graph.outputs, found, strict=True)))
+
 
 def _is_real(graph: Graph) -> bool:
     return graph.level == "nn"
@@ -143,7 +163,17 @@ def _shared(old: _Run, new: _Run) -> Iterator[tuple[tuple[Op, Array], ...]]:
 def _outputs(old: _Run, new: _Run) -> list[tuple[tuple[Op, Array], ...]]:
     if len(old.outputs) != len(new.outputs):
         raise ProofFailed(f"{len(old.outputs)} outputs became {len(new.outputs)}")
-    return list(zip(old.outputs, new.outputs, strict=True))
+    return [
+        (before, _shaped(before, after))
+        for before, after in zip(old.outputs, new.outputs, strict=True)
+    ]
+
+
+def _shaped(before: tuple[Op, Array], after: tuple[Op, Array]) -> tuple[Op, Array]:
+    """Return an output in the shape that it had: the hardware knows channels x rows x columns."""
+    op, value = after
+    shape = before[1].shape
+    return op, value.reshape(shape) if value.size == before[1].size else value
 
 
 def _difference(exact: bool, old: tuple[Op, Array], new: tuple[Op, Array]) -> str:

@@ -1,0 +1,277 @@
+"""The C project of a register program: files for the vendor's SDK.
+
+Names and return codes are the vendor's; source: register description, sections 5.1 to 5.13.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from ai8xc.backends.ai8x.c_input import input_arrays, load_input
+from ai8xc.backends.ai8x.c_names import CNames, hexadecimal
+from ai8xc.backends.ai8x.c_tables import (
+    output_header,
+    output_tables,
+    sample_header,
+    sample_tables,
+    weight_tables,
+    weights_header,
+)
+from ai8xc.backends.ai8x.c_unload import comment_text, output_bytes, unload_function
+from ai8xc.backends.ai8x.templates import fill, runtime_file, template
+from ai8xc.device import Device, load_device
+from ai8xc.dialects.reg import Access, Program
+from ai8xc.registers import WORD_BYTES
+
+BOARDS: Final = {"max78000": ("EvKit_V1", "FTHR_RevA"), "max78002": ("EvKit_V1",)}
+SWITCH_DELAY_MS: Final = {"max78000": 0, "max78002": 10}
+"""How long the power switches take; register description, section 1."""
+
+MAX_CLASSES: Final = 4096
+"""Outputs up to which the error bound of the softmax holds."""
+
+TIMER: Final = "\n/* Timer that measures the inference */\n#define CNN_INFERENCE_TIMER MXC_TMR0\n"
+
+
+@dataclass(frozen=True)
+class CProject:
+    """A register program as a C project."""
+
+    program: Program
+
+    @property
+    def name(self) -> str:
+        """The name of the project: that of the graph, as a file and in a C string may have it."""
+        return re.sub(r"[^A-Za-z0-9_.+-]", "_", self.program.graph.name) or "network"
+
+    @cached_property
+    def device(self) -> Device:
+        """The device."""
+        return load_device(self.program.device)
+
+    @property
+    def chip(self) -> str:
+        """The device as the vendor writes it."""
+        return self.device.name.upper()
+
+    @cached_property
+    def groups(self) -> list[int]:
+        """The groups in use."""
+        accesses = self.program.function("cnn_start").accesses
+        return sorted({a.op.group for a in accesses if a.op.register == "CTL"})
+
+    @cached_property
+    def express(self) -> bool:
+        """Weights are loaded packed."""
+        accesses = self.program.function("cnn_init").accesses
+        field = self.program.registers.register("CTL").field("express")
+        return any(field.of(a.value) for a in accesses if a.op.register == "CTL")
+
+    @property
+    def pll(self) -> bool:
+        """The accelerator runs on the PLL."""
+        return self.device.clocks.pll > 0
+
+    @property
+    def scale(self) -> float:
+        """The real value of one step of the first output, 0 where it is not known."""
+        match self.program.graph.get("output_scales"):
+            case (float(scale), *_):
+                return scale
+        return 0.0
+
+    @property
+    def classifies(self) -> bool:
+        """The outputs are wide numbers, one for each class."""
+        match self.program.unloads:
+            case (only,):
+                values = only.channels * only.rows * only.columns
+                return only.wide and values == only.channels <= MAX_CLASSES
+        return False
+
+    def files(self) -> dict[str, str]:
+        """Return the text of every file by its name."""
+        boards = BOARDS[self.device.name]
+        facts = {"name": self.name, "chip": self.chip, "board": boards[0]}
+        facts["boards"] = " or ".join(boards)
+        files = {
+            "cnn.h": self._header(),
+            "cnn.c": self._network(),
+            "weights.h": weights_header(weight_tables(self.program, self.express)),
+            "softmax.c": runtime_file("src/softmax.c"),
+            "main.c": self._main(),
+            "sampledata.h": sample_header(sample_tables(self.program)),
+            "sampleoutput.h": output_header(output_tables(self.program)),
+            "Makefile": fill("Makefile", **facts),
+            "project.mk": fill("project.mk", **facts),
+        }
+        return files
+
+    def _header(self) -> str:
+        unloads = self.program.unloads
+        outputs = sum(u.channels * u.rows * u.columns for u in unloads)
+        weights = sum(k.data.array.size for k in self.program.kernels)
+        biases = sum(len(b.data.array) for b in self.program.biases)
+        summary = [
+            f" * Weight memory: {weights} bytes. Bias memory: {biases} bytes.",
+            *(
+                f" * Output {comment_text(u.output)}: {u.channels} x {u.rows} x {u.columns},"
+                f" {32 if u.wide else 8} bits"
+                for u in unloads
+            ),
+        ]
+        return fill(
+            "cnn.h",
+            name=self.name,
+            chip=self.chip,
+            summary="\n".join(summary),
+            outputs=outputs,
+            output_words=-(-sum(map(output_bytes, unloads)) // WORD_BYTES),
+            timer=TIMER,
+            unload_layout="channel by channel, row by row",
+        )
+
+    def _network(self) -> str:
+        names = CNames(self.program.registers)
+        start = self._statements(names, "cnn_start")
+        unload = unload_function(self.program, names)
+        delay = SWITCH_DELAY_MS[self.device.name]
+        parts = {
+            "layers": self._layers(),
+            "includes": "#include <string.h>\n" if "memcpy(" in unload else "",
+            "groups": hexadecimal(sum(1 << group for group in self.groups)),
+            "biases": self._bias_arrays(),
+            "isr": "\n".join(self._statements(names, "CNN_ISR")),
+            "stop": "\n".join(self._statements(names, "cnn_stop")),
+            "continue": "\n".join(self._statements(names, "cnn_continue")),
+            "weights": self._weights(),
+            "load_bias": self._load_bias(names),
+            "init": "\n".join(self._statements(names, "cnn_init")),
+            "configure": self._configure(names),
+            "start": "\n".join(start[:-1]),
+            "go": start[-1],
+            "unload": unload,
+            "power_delay": f"    MXC_Delay(MXC_DELAY_MSEC({delay}));\n" if delay else "",
+            "wait_pll": template("wait_pll.c") if self.pll else "",
+        }
+        return fill("cnn.c", name=self.name, chip=self.chip, registers=names.macros(), **parts)
+
+    def _statements(self, names: CNames, function: str) -> list[str]:
+        accesses = self.program.function(function).accesses
+        return [line for access in accesses for line in names.statement(access)]
+
+    def _layers(self) -> str:
+        known = self._layer_nodes()
+        lines = [f" * Layer {index}: {nodes}" for index, nodes in known.items() if nodes]
+        return "\n".join(lines or [f" * {len(known)} layers"])
+
+    def _layer_nodes(self) -> dict[int, str]:
+        """Return the nodes of the user's model by hardware layer."""
+        found: dict[int, str] = {}
+        for access in self.program.function("cnn_configure").accesses:
+            if self.program.registers.register(access.op.register).scope == "layer":
+                found.setdefault(access.op.index, ", ".join(access.op.loc.nodes))
+        return {index: comment_text(nodes) for index, nodes in found.items()}
+
+    def _configure(self, names: CNames) -> str:
+        nodes = self._layer_nodes()
+        lines: list[str] = []
+        title = ""
+        for access in self._by_register("cnn_configure"):
+            op, register = access.op, self.program.registers.register(access.op.register)
+            now = "Inputs and snoopers"
+            if register.scope in ("layer", "stream"):
+                suffix = f": {nodes[op.index]}" if nodes.get(op.index) else ""
+                now = f"Layer {op.index}{suffix}"
+            elif register.name == "IFRM":
+                now = title
+            if now != title:
+                lines += ["", f"    /* {now} */"] if lines else [f"    /* {now} */"]
+                title = now
+            lines += names.statement(access)
+        return "\n".join(lines)
+
+    def _by_register(self, function: str) -> list[Access]:
+        """Return accesses layer by layer, the groups of a register side by side.
+
+        Nothing runs yet, so their order means nothing; this one needs the fewest instructions.
+        """
+        order: dict[tuple[int, str], int] = {}
+        keyed = []
+        for access in self.program.function(function).accesses:
+            op = access.op
+            scope = self.program.registers.register(op.register).scope
+            layer = op.index if scope in ("layer", "stream") else -1
+            keyed.append((layer, op.register, access))
+        last = -1
+        placed = []
+        for layer, register, access in keyed:
+            last = max(last, layer)
+            rank = order.setdefault((layer, register), len(order))
+            placed.append((last, rank, access))
+        placed.sort(key=lambda item: item[:2])
+        return [access for _, _, access in placed]
+
+    def _weights(self) -> str:
+        if not self.express:
+            return template("weights_plain.c")
+        stride = self.program.registers.memory("kernel").stride
+        return fill("weights_packed.c", stride=hexadecimal(stride))
+
+    def _bias_arrays(self) -> str:
+        groups = [b.group for b in self.program.biases]
+        if not groups:
+            return ""
+        lines = [f"static const uint8_t bias_{g}[] = BIAS_{g};" for g in groups]
+        return "\n".join(["\n/* Biases of each group, in the order of its memory */", *lines, ""])
+
+    def _load_bias(self, names: CNames) -> str:
+        groups = [b.group for b in self.program.biases]
+        if not groups:
+            return template("bias_none.c").rstrip()
+        loads = [
+            f"    memcpy_8to32(&{names.bias(g)}, bias_{g}, (uint32_t)sizeof(bias_{g}));"
+            for g in groups
+        ]
+        return fill("bias.c", loads="\n".join(loads)).rstrip()
+
+    def _main(self) -> str:
+        start = "        (void)cnn_start();"
+        load = "        load_input();"
+        run = [start, load] if self.program.pushes else [load, start]
+        fast, slow = ("MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV1", "MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV4")
+        parts = {
+            "inputs": input_arrays(self.program),
+            "load_input": load_input(self.program),
+            "softmax": self._softmax(),
+            "report": template("softmax_report.c").rstrip() if self.classifies else "",
+            "clock_source": f"MXC_S_GCR_PCLKDIV_CNNCLKSEL_{'IPLL' if self.pll else 'PCLK'}",
+            "clock_divider": slow if self.pll else fast,
+            "enable_pll": "    MXC_GCR->ipll_ctrl |= MXC_F_GCR_IPLL_CTRL_EN;\n" if self.pll else "",
+            "disable_pll": "    MXC_GCR->ipll_ctrl &= ~MXC_F_GCR_IPLL_CTRL_EN;\n"
+            if self.pll
+            else "",
+            "run": "\n".join([*self._divide(), *run]),
+        }
+        return fill("main.c", name=self.name, **parts)
+
+    def _divide(self) -> list[str]:
+        """Return the statements that take the PLL to full speed, if the network may run so."""
+        field = self.program.registers.register("CTL").fields.get("pipeline_off")
+        start = self.program.function("cnn_start").accesses
+        if not self.pll or (field and any(field.of(a.value) for a in start)):
+            return []
+        return [template("full_speed.c").rstrip()]
+
+    def _softmax(self) -> str:
+        if not self.classifies:
+            return ""
+        logit = "(q31_t)outputs[i]"
+        factor = self.scale * (1 << 14)
+        if factor not in (0.0, 1.0):
+            shift = 16
+            logit = f"(q31_t)(((int64_t)(q31_t)outputs[i] * {round(factor * 2**shift)}) >> {shift})"
+        return fill("softmax_layer.c", logit=logit)

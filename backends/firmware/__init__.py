@@ -1,0 +1,1 @@
+"""Runs the generated firmware on an emulated Cortex-M4 with the accelerator emulator behind it."""

@@ -1,0 +1,202 @@
+"""The emulated chip: a Cortex-M4 that runs a compiled project, with the accelerator on its bus."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai8xc.backends.emulator import Emulator
+from ai8xc.backends.emulator.findings import Finding
+from ai8xc.backends.firmware.build import Firmware
+from ai8xc.backends.firmware.bus import Bus
+from ai8xc.backends.firmware.chip import Chip
+from ai8xc.backends.firmware.core import Core, CoreError
+from ai8xc.backends.firmware.profile import Profile
+from ai8xc.device import load_device
+from ai8xc.registers import load_registers
+
+Words = NDArray[np.uint32]
+
+FLASH: Final = 0x1000_0000
+RAM: Final = 0x2000_0000
+PERIPHERALS: Final = (0x4000_0000, 0x4_0000)
+FAST_FIFO: Final = (0x400C_0000, 0x1000)
+ACCELERATOR: Final = (0x5000_0000, 0x500_0000)
+SYSTEM: Final = (0xE000_E000, 0x1000)
+ENABLE_REGISTER: Final = 0xE000_E100
+NOWHERE: Final = 0
+EXCEPTION_RETURN: Final = 0xFFFF_FFF9
+"""Back to thread mode on the main stack; Armv7-M architecture reference, B1.5.8."""
+
+CNN_INTERRUPT: Final = 16
+FIRST_INTERRUPT: Final = 16
+MAX_INSTRUCTIONS: Final = 2_000_000_000
+FRAME: Final = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
+"""What the core saves on exception entry, lowest address first."""
+
+
+class MachineError(Exception):
+    """The firmware did something that stops a processor."""
+
+
+class Machine:
+    """A chip with the firmware loaded; `run` executes it to its end."""
+
+    def __init__(self, firmware: Firmware, device: str) -> None:
+        clocks = load_device(device).clocks
+        self.emulator = Emulator(device)
+        self.profile = Profile(firmware.functions)
+        self.chip = Chip(self._now, self._wait, self._text)
+        self.bus = Bus(self.emulator, load_registers(device))
+        self.findings: dict[Finding, None] = {}
+        self._firmware = firmware
+        self._mhz = clocks.system
+        self._cnn_mhz = clocks.pll or clocks.apb
+        self._core = Core()
+        self._slept = 0
+        self._ends: int | None = None
+        self._in_handler = False
+        self._map()
+
+    @property
+    def output(self) -> str:
+        """What the firmware printed."""
+        return "".join(self.chip.output)
+
+    @property
+    def size(self) -> Firmware:
+        """The firmware, which knows its size."""
+        return self._firmware
+
+    def words(self, symbol: str, count: int) -> Words:
+        """Return words of memory from a variable of the firmware on."""
+        return np.frombuffer(self._core.memory(self._firmware.symbols[symbol], 4 * count), "<u4")
+
+    def run(self) -> int:
+        """Execute until `main` returns; returns its status.
+
+        Raises MachineError where the core would fault, or sleep for ever.
+        """
+        self._core["sp"] = self._core.word(FLASH)
+        at = self._firmware.entry
+        while self.chip.status is None:
+            self._execute(at, NOWHERE)
+            if self.chip.status is not None:
+                break
+            self._stopped()
+            at = self._core["pc"]
+        self.bus.flush()
+        return self.chip.status
+
+    # --- time, in instructions: one a clock
+
+    @property
+    def _clock(self) -> int:
+        return self.profile.instructions + self._slept
+
+    def _now(self) -> int:
+        return self._clock // self._mhz
+
+    def _wait(self, microseconds: int) -> None:
+        self._slept += microseconds * self._mhz
+
+    def _text(self, address: int, count: int) -> bytes:
+        return self._core.memory(address, count)
+
+    # --- interrupts
+
+    def _stopped(self) -> None:
+        """Go on after a sleep, or after a stop for an interrupt."""
+        place = self.profile.function(self._core["pc"])
+        if self.profile.instructions > MAX_INSTRUCTIONS:
+            raise MachineError(f"the firmware does not end; it is in `{place}`")
+        if self._ends is None:
+            raise MachineError(f"the firmware sleeps for ever in `{place}`")
+        self._slept += max(0, self._ends - self._clock)
+        if not self._masked:
+            self._interrupt()
+
+    @property
+    def _masked(self) -> bool:
+        return bool(self._core["primask"] & 1)
+
+    def _interrupt(self) -> None:
+        """Enter the handler as the core does, run it, and return from it."""
+        self._ends = None
+        core = self._core
+        if not core.word(ENABLE_REGISTER) >> CNN_INTERRUPT & 1:
+            raise MachineError("the interrupt of the accelerator is not enabled")
+        table = self._firmware.symbols["machine_vectors"]
+        handler = core.word(table + 4 * (FIRST_INTERRUPT + CNN_INTERRUPT))
+        before = core["sp"]
+        frame = (before - 4 * len(FRAME)) & ~7
+        core.load(frame, b"".join(core[name].to_bytes(4, "little") for name in FRAME))
+        core["sp"] = frame
+        core["lr"] = EXCEPTION_RETURN
+        self._in_handler = True
+        self._execute(handler, EXCEPTION_RETURN & ~1)
+        self._in_handler = False
+        if core["sp"] != frame:
+            raise MachineError("the interrupt handler leaves the stack unbalanced")
+        for number, name in enumerate(FRAME):
+            core[name] = core.word(frame + 4 * number)
+        core["sp"] = before
+
+    def _execute(self, start: int, stop: int) -> None:
+        try:
+            self._core.run(start, stop)
+        except CoreError as error:
+            at = self._core["pc"]
+            if at == stop == EXCEPTION_RETURN & ~1:
+                return  # unicorn executes nothing there, and knows no return from exceptions
+            place = self.profile.function(at)
+            raise MachineError(f"the core faults in `{place}` at {at:#x}: {error}") from error
+
+    # --- memory
+
+    def _map(self) -> None:
+        core, sizes = self._core, self._firmware.machine
+        core.flash(FLASH, sizes.flash)
+        core.ram(RAM, sizes.ram)
+        core.ram(*SYSTEM)
+        for segment in self._firmware.segments:
+            core.load(segment.address, segment.data)
+        core.ports(*PERIPHERALS, self._read_chip, self._write_chip)
+        for area in (FAST_FIFO, ACCELERATOR):
+            core.ports(*area, self.bus.read, self._write_cnn)
+        core.each_block(self._block)
+
+    def _block(self, address: int, size: int) -> None:
+        profile = self.profile
+        if (address, size) not in profile.lengths:
+            profile.measure(address, size, self._core.memory(address, size))
+        if address in profile.places:
+            profile.enter(address, self._core["lr"] & ~1)
+        due = self._ends is not None and self._clock >= self._ends and not self._in_handler
+        if profile.instructions > MAX_INSTRUCTIONS or (due and not self._masked):
+            self._core.stop()
+            return
+        profile.count(address, size)
+
+    def _read_chip(self, address: int, _size: int) -> int:
+        return self.chip.read(address)
+
+    def _write_chip(self, address: int, _size: int, value: int) -> None:
+        self.chip.write(address, value)
+        if self.chip.status is not None:
+            self._core.stop()
+
+    def _write_cnn(self, address: int, size: int, value: int) -> None:
+        running = not self.emulator.interrupt
+        self.bus.write(address, size, value)
+        if running and self.emulator.interrupt:
+            self._started()
+
+    def _started(self) -> None:
+        """The network has run inside this write: the interrupt follows when its time is over."""
+        groups = {memory // 4 for layer in self.emulator.layers for memory in layer.read.memories}
+        self.findings |= dict.fromkeys(self.chip.unpowered(groups))
+        cycles = sum(layer.cycles or 0 for layer in self.emulator.layers)
+        self._ends = self._clock + cycles * self._mhz // self._cnn_mhz + 1
