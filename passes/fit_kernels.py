@@ -164,12 +164,22 @@ def _fits(op: q.Conv, device: Device, *, sequence: bool) -> list[Fit] | None:
     pads = op.geometry.pads
     axes = [Axis(op.kernel[a], pads[a], pads[a + 2]) for a in (0, 1)]
     if sequence and not pads[1] and not pads[3]:
-        found = fit(axes[0], range(1, device.max_kernel_1d + 1), device.max_pad)
+        sizes = range(1, device.max_kernel_1d + 1)
+        if _pads_small_windows_only(op, device):
+            sizes = range(SIDE, SIDE + 1)
+        found = fit(axes[0], sizes, device.max_pad)
         return None if found is None else [found, Fit(1, 0, 0)]
     if op.kernel == (1, 1) and not any(pads):
         return None
     fits = [fit(axis, range(SIDE, SIDE + 1), device.max_pad) for axis in axes]
     return None if None in fits else [f for f in fits if f is not None]
+
+
+def _pads_small_windows_only(op: q.Conv, device: Device) -> bool:
+    """Whether a sequence of several passes must be padded on the 2-D engine (CONV1D-MPPAD)."""
+    sequence = op.x.type.shape[3] == 1 and op.kernel[1] == 1
+    several = op.x.type.shape[1] > device.processors and any(op.geometry.pads)
+    return sequence and several and not device.has("conv1d-multipass-pad")
 
 
 def large_padding(device: Device) -> Rule:
@@ -180,6 +190,8 @@ def large_padding(device: Device) -> Rule:
         if not _plain(op) or not isinstance(op, q.Conv):
             return None
         pads, limit = op.geometry.pads, device.max_pad
+        if op.kernel[0] > SIDE and _pads_small_windows_only(op, device):
+            limit = 0
         if max(pads) <= limit or max(op.kernel) > device.max_kernel_1d:
             return None
         rest = tuple(min(p, limit) for p in pads)

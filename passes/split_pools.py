@@ -75,14 +75,13 @@ def large_window(limit: int, ctx: PassContext) -> Rule:
             return None
         if any(op.pads) or set(op.geometry.dilations) != {1}:
             return None
-        steps = [_factors(k, limit) for k in op.kernel]
-        if None in steps:
+        first = _first_step(op.kernel, limit)
+        if first is None:
             return None
-        first = tuple(step[0] for step in steps if step)
-        second = tuple(step[1] for step in steps if step)
+        second = tuple(k // a for k, a in zip(op.kernel, first, strict=True))
         ones = all(n == 1 for n in op.type.shape[2:])
         stepping = op.geometry.strides == op.kernel
-        if len(set(first)) > 1 or not (ones or stepping):
+        if not ones and (not stepping or len(set(first)) > 1):
             return None
         inner = replace(op, kernel=first, strides=first, name=f"{op.name}_in")
         if isinstance(op, q.AveragePool):
@@ -112,11 +111,19 @@ def sliding_maximum(limit: int) -> Rule:
     return law
 
 
-def _factors(size: int, limit: int) -> tuple[int, int] | None:
-    """Return two factors of at most `limit`, the larger first; None where there are none."""
-    for a in range(min(size, limit), 0, -1):
-        if size % a == 0:
-            return (a, size // a)
+def _first_step(kernel: tuple[int, ...], limit: int) -> tuple[int, ...] | None:
+    """Return a window that the whole one consists of, both parts of at most `limit` values.
+
+    Both strides of a layer are equal, so the steps are, unless one covers its axis at once.
+    """
+    for size in range(limit, 1, -1):
+        equal = (size,) * len(kernel)
+        if all(k % size == 0 and k // size <= limit for k in kernel):
+            return equal
+    large = max(kernel)
+    for size in range(limit, 1, -1):
+        if large % size == 0 and large // size <= limit and kernel.count(large) < len(kernel):
+            return tuple(size if k == large else k for k in kernel)
     return None
 
 

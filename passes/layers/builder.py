@@ -260,7 +260,7 @@ class Builder:
                 return self.refuse(op, rules.PADDING.at(op, pads=dims(op.geometry.pads)))
             return self.column(op, pad)
         feed = self.operator_feed(op, pools=not wide, operands=False)
-        if wide and not feed.is_whole:
+        if feed.raw_columns != 1 or (wide and not feed.is_whole):
             feed = self.tensor(op.x)
         fields = self.weighted(op, feed, op.weight.type.shape[:3])
         layer = ai8x.Conv1d(pad=pad, dilation=(dilation, 1), groups=op.groups, **fields)  # type: ignore[arg-type] # fields of a layer
@@ -315,7 +315,7 @@ class Builder:
         whole = (outputs, channels, rows, columns)
         if (rows, columns) == (3, 3):
             return self.result(ai8x.Conv2d(**self.weighted(op, feed, whole)), flat=True)  # type: ignore[arg-type] # fields of a layer
-        if columns == 1 and rows <= self.device.max_kernel_1d and feed.parts == 1:
+        if feed.raw_columns == 1 and rows <= self.device.max_kernel_1d and feed.parts == 1:
             fields = self.weighted(op, feed, whole[:3])
             return self.result(ai8x.Conv1d(**fields), flat=True)  # type: ignore[arg-type] # fields of a layer
         if not feed.joined:

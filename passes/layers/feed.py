@@ -55,9 +55,9 @@ class Feed:
         return self.shape[1] * self.shape[2]
 
     @property
-    def windowed(self) -> bool:
-        """Whether pooling looks at more than one value."""
-        return self.pool is not None and self.pool.kernel != (1, 1)
+    def raw_columns(self) -> int:
+        """Columns in front of the pooling."""
+        return self.view[2] if self.view else self.xs[0].type.shape[3]
 
     def fields(self) -> Mapping[str, object]:
         """Return the fields of a layer that reads this."""

@@ -13,7 +13,7 @@ from math import gcd
 
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x
-from ai8xc.ir.core import Graph, Op
+from ai8xc.ir.core import Graph, Input, Op
 from ai8xc.passes.layers.limits import lanes_of, passes_of
 from ai8xc.passes.placement.kernels import kernel_columns
 
@@ -154,10 +154,9 @@ def state(graph: Graph, device: Device, chw: Op | None = None) -> Problem | Conf
     """
     layers = ai8x.layers(graph.ops)
     problem = Problem(device, layers, _tensors(graph, layers, device, chw))
-    for layer in layers:
-        tensor = problem.tensors[layer]
-        if tensor.lead or tensor.tail:
-            problem.steps[layer] = 1
+    for op, tensor in problem.tensors.items():
+        if tensor.lead or tensor.tail or isinstance(op, Input):  # loaded without gaps
+            problem.steps[op] = 1
     for interleaved in (False, True):
         for layer in layers:
             conflict = _serve(problem, layer, interleaved=interleaved)

@@ -159,7 +159,7 @@ def classify(m: Maker) -> None:
     k = int(np.prod(m.shape[1:]))
     channels = m.shape[1]
     fills = channels <= 64 or channels % 8 == 0
-    if k > 1024 or not fills:
+    if k > 1024 or not fills or k // channels > 256:
         m.then(q.AveragePool, m.value, m.shape[2:], m.shape[2:])
         k = m.shape[1]
     m.then(q.Reshape, m.value, (1, k))
