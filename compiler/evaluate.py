@@ -60,7 +60,11 @@ def evaluate(model: Path, data: Mapping[str, Array], options: Options) -> Evalua
     graph = load(model)
     x, y = _checked(graph, data)
     keeper = _Before()
-    result = compile_graph(graph, replace(options, hooks=(*options.hooks, keeper)))
+    text = options.pipeline
+    if text is None:
+        text = "float,integer" if graph.level == "nn" else ""
+    hooks = (*options.hooks, keeper)
+    result = compile_graph(graph, replace(options, pipeline=text, hooks=hooks))
     if result.graph.level != "q":
         raise _bad(f"the pipeline ends at level `{result.graph.level}`, not at integers")
     real = np.concatenate(list(_float_outputs(model, graph, x)))

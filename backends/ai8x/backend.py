@@ -16,7 +16,7 @@ from ai8xc.passes.hardware.network import HardwareNetwork
 
 
 class Ai8xBackend(Backend):
-    """Placement is done, or given: allocate kernels and biases, then write registers."""
+    """Layers are made and placed, or given with their placement; then registers are written."""
 
     pipeline: ClassVar[str] = "layers,allocate-biases,lower-to-reg"
     lowering: ClassVar[str] = "allocate-kernels,allocate-biases,lower-to-reg"

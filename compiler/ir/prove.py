@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from ai8xc.ir.core import Graph, Op
+from ai8xc.ir.interface import from_hardware, shaped
 from ai8xc.ir.interp import values
 from ai8xc.ir.passes import PassContext, Step
 from ai8xc.ir.types import Array, TensorType
@@ -35,11 +36,12 @@ class ProofFailed(Exception):  # noqa: N818 - says what happened
 def feed(graph: Graph, samples: Sequence[Array]) -> dict[str, Array]:
     """Return the values of the inputs by name for real-valued samples with a batch axis.
 
-    An integer input gets the nearest integers in the scale of its type (1/128 where it has none).
+    An integer input gets the nearest integers in the scale of its type (1/128 where it has none),
+    in the shape that the hardware loads.
     """
     found = {}
     for source, sample in zip(graph.inputs, samples, strict=True):
-        found[source.name] = to_stored(sample, source.type)
+        found[source.name] = shaped(graph, source, to_stored(sample, source.type))
     return found
 
 
@@ -111,6 +113,9 @@ class Prove:
     def after(self, step: Step, before: Graph, graph: Graph, ctx: PassContext) -> None:
         """Say that the pass is proven; raises `ProofFailed` with the first op that differs."""
         name = step.applied.name
+        if graph.level == "reg":
+            self.say(f"not proven: {name} (registers are executed, not interpreted)")
+            return
         if graph is before:
             self.say(f"proven: {name} (nothing changed)")
             return
@@ -136,7 +141,10 @@ class Prove:
         if self._last and self._last[0] is graph:
             return self._last[1]
         named = {op.name: (op, value) for op, value in values(graph, feed(graph, self.samples))}
-        return _Run(named, [named[output.name] for output in graph.outputs])
+        found = [named[output.name] for output in graph.outputs]
+        in_users_shape = from_hardware(graph, [value for _, value in found])
+        outputs = [(op, value) for (op, _), value in zip(found, in_users_shape, strict=True)]
+        return _Run(named, outputs)
 
     def _executed(self, graph: Graph, before: _Run) -> _Run:
         """Return the outputs of a register program."""

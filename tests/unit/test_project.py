@@ -26,7 +26,6 @@ MAY_IMPORT = {
     "grammar": MIDDLE,
     "frontend": MIDDLE | {"frontend"},
     "checker": BASE,
-    "interface": BASE,
     "passes": MIDDLE | {"passes", "checker"},
     "backends.emulator": GROUND | {"dialects.reg", "device", "registers", "backends.emulator"},
     "backends": MIDDLE | {"passes", "backends"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ai8xc.ir.core import Graph
+from ai8xc.ir.core import Graph, Input
 from ai8xc.ir.types import Array
 
 
@@ -25,15 +25,16 @@ def fold(x: Array, strides: tuple[int, int]) -> Array:
 
 def to_hardware(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """Return inputs in the user's shapes (batch first) as the inputs of a graph."""
+    return {x.name: shaped(graph, x, inputs[x.name]) for x in graph.inputs}
+
+
+def shaped(graph: Graph, x: Input, value: Array) -> Array:
+    """Return one input in the user's shape as the input `x` of a graph has it."""
     strides = graph.get("fold")
-    found = {}
-    for x in graph.inputs:
-        value = inputs[x.name]
-        if isinstance(strides, tuple):
-            rank4 = value.reshape(*value.shape, *(1,) * (4 - value.ndim))
-            value = fold(rank4, (strides[0], strides[1]))
-        found[x.name] = value.reshape(value.shape[0], *x.type.shape[1:])
-    return found
+    if isinstance(strides, tuple):
+        rank4 = value.reshape(*value.shape, *(1,) * (4 - value.ndim))
+        value = fold(rank4, (strides[0], strides[1]))
+    return value.reshape(value.shape[0], *x.type.shape[1:])
 
 
 def from_hardware(graph: Graph, outputs: Sequence[Array]) -> tuple[Array, ...]:
