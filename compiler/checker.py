@@ -121,13 +121,15 @@ class _Replay:
             index = reader.xs.index(op)
             sources, words, passes = self.sources(reader)
             processors, offsets = sources[index]
+            labels = self.labels(op)[0].reshape(op.type.shape[1], -1)
             if reader.mode.chw:
-                self.load_chw(op, processors, place.in_offset)
-            else:
-                self.store(op, processors, offsets, passes, words)
+                self.load_chw(labels, processors, place.in_offset)
+                continue
+            operands = np.split(labels, reader.parts if len(reader.xs) == 1 else 1)
+            for number, operand in enumerate(operands):
+                self.store(operand, processors, offsets + 4 * number, passes, words)
 
-    def load_chw(self, op: Op, processors: Array, start: int) -> None:
-        labels = self.labels(op)[0].reshape(op.type.shape[1], -1)
+    def load_chw(self, labels: Array, processors: Array, start: int) -> None:
         memories = processors // self.device.processors_per_memory
         if len(set(memories.tolist())) != len(processors):
             raise _WrongError("two channels of a CHW input share a data memory")
@@ -137,32 +139,30 @@ class _Replay:
         for row, memory in zip(labels, memories, strict=True):
             self.memory[memory, start : start + size] = row
 
-    def store(self, op: Op, processors: Array, start: int, passes: int, step: int) -> None:
-        """Write the labels of a tensor; bytes of the same words that it does not have are lost."""
-        labels = self.labels(op)[0].reshape(op.type.shape[1], -1)
+    def store(
+        self, labels: Array, processors: Array, start: int, passes: int, step: int, wide: int = 1
+    ) -> None:
+        """Write labels, channels x pixels; bytes of the same words that they do not fill are lost.
+
+        `wide` is 4 for values of four bytes, each a word of its own.
+        """
         channels, pixels = labels.shape
-        words = start + 4 * step * np.arange(pixels * passes).reshape(pixels, passes)
         share = self.device.processors_per_memory
-        wide = 4 if op.type.element == "i32" else 1
+        first = start + 4 * step * wide * np.arange(pixels * passes)
+        words = (first[:, None] + 4 * np.arange(wide)).ravel()
+        if words.min() < 0 or words.max() + 4 > self.device.data_memory_bytes:
+            raise _WrongError(f"a tensor lies from byte {words.min()} to {words.max() + 3}")
         for memory in sorted(set((processors // share).tolist())):
-            for extra in range(wide):
-                first = start + 4 * step * wide * np.arange(pixels * passes) + 4 * extra
-                if first.min() < 0 or first.max() + 4 > self.device.data_memory_bytes:
-                    raise _WrongError(
-                        f"the output reaches from byte {first.min()} to {first.max() + 3}"
-                    )
-                self.memory[memory, (first[:, None] + np.arange(4)).ravel()] = GARBAGE
+            self.memory[memory, (words[:, None] + np.arange(4)).ravel()] = GARBAGE
         for channel in range(channels):
-            lane, turn = channel % len(processors), channel // len(processors)
-            processor = int(processors[lane])
+            turn, lane = divmod(channel, len(processors))
+            memory, place = divmod(int(processors[lane]), share)
+            base = first.reshape(pixels, passes)[:, turn]
             if wide > 1:
-                where = start + 4 * (4 * step * (np.arange(pixels) * passes + turn))
-                spots = (where[:, None] + 4 * (processor % share) + np.arange(4)).ravel()
-                self.memory[processor // share, spots] = np.repeat(labels[channel], 4)
+                spots = (base[:, None] + 4 * place + np.arange(4)).ravel()
+                self.memory[memory, spots] = np.repeat(labels[channel], 4)
             else:
-                self.memory[processor // share, words[:, turn] + processor % share] = labels[
-                    channel
-                ]
+                self.memory[memory, base + place] = labels[channel]
 
     def sources(self, layer: ai8x.Layer) -> tuple[list[tuple[Array, int]], int, int]:
         """Return processors and offset of each operand tensor, their word step and passes."""
@@ -184,7 +184,7 @@ class _Replay:
             number, inside = divmod(seen, channels)
             turn, lane = divmod(inside, len(processors))
             count = x.type.shape[1]
-            own = processors[lane : lane + count]
+            own = processors[lane : lane + min(count, channels)]
             offset = begin + 4 * (turn * step + number)
             found.append((own, offset))
             seen += count
@@ -202,7 +202,9 @@ class _Replay:
             self.check_passthrough(place)
         self.check_overwrite(layer, place, outputs, passes, reading)
         self.spill(layer, place, outputs, passes)
-        self.store(layer, outputs, place.out_offset, passes, place.write_gap + 1)
+        labels = self.labels(layer)[0].reshape(layer.type.shape[1], -1)
+        wide = 4 if layer.type.element == "i32" else 1
+        self.store(labels, outputs, place.out_offset, passes, place.write_gap + 1, wide)
         if isinstance(layer, ai8x.Weighted):
             self.take_columns(layer, place)
             self.take_biases(layer, place)
@@ -314,8 +316,7 @@ class _Replay:
             raise _WrongError(f"offset {place.out_offset} is too large")
         if isinstance(layer, ai8x.Weighted) and place.output_processors:
             lowest = (place.output_processors & -place.output_processors).bit_length() - 1
-            grouped = isinstance(layer, ai8x.Conv2d | ai8x.Conv1d) and layer.groups > 1
-            if grouped and lowest % 4:
+            if _is_grouped(layer) and lowest % 4:
                 raise _WrongError("a depthwise layer writes from a multiple of 4 processors on")
 
     def take_columns(self, layer: ai8x.Weighted, place: ai8x.Place) -> None:
@@ -326,7 +327,8 @@ class _Replay:
         if start % self.device.kernel_alignment:
             raise _WrongError(f"kernel column {start} is not a multiple of 4")
         count = _kernel_columns(layer, place)
-        key = (layer.weight, place.processors, place.output_processors, start)
+        low = start + _skipped(place) * _taps(layer) * -(-layer.in_shape[0] // 64) // 9
+        key = (_content(layer.weight), place.processors, place.output_processors, start)
         if key in self.shared:
             return
         self.shared.add(key)
@@ -335,9 +337,9 @@ class _Replay:
                 continue
             if start + count > self.device.kernel_columns_of(processor):
                 raise _WrongError(f"kernel columns {start} to {start + count - 1} do not exist")
-            row = self.columns[processor, start : start + count]
+            row = self.columns[processor, low : start + count]
             if row.any():
-                column = start + int(np.flatnonzero(row)[0])
+                column = low + int(np.flatnonzero(row)[0])
                 raise _WrongError(f"kernel column {column} of processor {processor} is taken")
             row[:] = True
 
@@ -349,7 +351,7 @@ class _Replay:
             return
         group, start = place.bias_group, place.bias_start
         end = start + layer.type.shape[1] + _skipped(place) * _passes_out(layer)
-        key = (layer.bias, group, start)
+        key = (_content(layer.bias), group, start)
         if key in self.shared:
             return
         self.shared.add(key)
@@ -376,6 +378,11 @@ class _Replay:
                 pixel = int(np.flatnonzero(held != values)[0])
                 found = self.named(int(held[pixel]))
                 raise _WrongError(f"at the end, its channel {channel}, pixel {pixel} is {found}")
+
+
+def _content(op: Op) -> object:
+    """Return what equal constants have in common."""
+    return (op.value, op.element) if isinstance(op, ai8x.Constant) else op
 
 
 def _place(layer: ai8x.Layer) -> ai8x.Place:
@@ -430,10 +437,14 @@ def _kernel_columns(layer: ai8x.Weighted, place: ai8x.Place) -> int:
         extra = absent if bits == 8 else 0
     else:
         taps = _taps(layer)
-        grouped = isinstance(layer, ai8x.Conv2d | ai8x.Conv1d) and layer.groups > 1
-        kernels = passes_in if grouped else (span + skipped) * passes_out * passes_in
+        kernels = passes_in if _is_grouped(layer) else (span + skipped) * passes_out * passes_in
         extra = 0
     return -(-(kernels * taps * bits + 8 * extra) // 72)
+
+
+def _is_grouped(layer: ai8x.Weighted) -> bool:
+    kinds = ai8x.Conv2d | ai8x.Conv1d | ai8x.ConvTranspose2d
+    return isinstance(layer, kinds) and layer.groups > 1
 
 
 def _taps(layer: ai8x.Weighted) -> int:

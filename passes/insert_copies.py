@@ -54,7 +54,11 @@ class InsertCopies(Pass):
 def _resolved(graph: Graph, conflict: Conflict, device: Device) -> Graph:
     layer = conflict.layer
     if conflict.operand is None or _is_copy(graph, layer.xs[conflict.operand]):
-        if conflict.operand is None and isinstance(layer, ai8x.Passthrough):
+        if (
+            conflict.operand is None
+            and not conflict.hopeless
+            and isinstance(layer, ai8x.Passthrough)
+        ):
             return _moved(graph, layer, device)
         sizes = ", ".join(str(x.type.shape[1]) for x in layer.xs)
         help = f"give each part the same number of channels; they are {dims(layer.in_shape)} now"

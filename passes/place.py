@@ -11,6 +11,7 @@ from ai8xc.dialects import ai8x
 from ai8xc.ir.core import Graph, Mask, Op, make_graph
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.hardware import network as _network  # noqa: F401 - makes the facts known
+from ai8xc.passes.placement.kernels import is_grouped
 from ai8xc.passes.placement.messages import explain
 from ai8xc.passes.placement.problem import WORD, Conflict, Problem, state
 from ai8xc.passes.placement.search import Search, Solution
@@ -58,9 +59,8 @@ def _input_formats(graph: Graph, device: Device) -> list[Op | None]:
     source = first.xs[0]
     sole = len(first.xs) == 1 and len(graph.inputs) == 1 and graph.uses[source] == 1
     weighted = isinstance(first, ai8x.Weighted) and first.parts == 1
-    depthwise = isinstance(first, ai8x.Conv2d | ai8x.Conv1d) and first.groups > 1
     few = source.type.shape[1] <= device.memories
-    if sole and weighted and few and not depthwise and source in graph.inputs:
+    if sole and weighted and few and not is_grouped(first) and source in graph.inputs:
         return [None, source]
     return [None]
 

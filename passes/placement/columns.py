@@ -14,12 +14,13 @@ from ai8xc.passes.placement.intervals import lowest_free
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """The kernels of a layer: columns needed on each processor in `mask`; `number` orders them.
+    """The kernels of a layer: columns needed on each processor in `mask`.
 
-    `within`: all columns lie in one physical memory (depthwise layers, rule WMEM-DW).
+    `numbers` are those of the layer and of all others that have the same kernels. `within`: all
+    columns lie in one physical memory (depthwise layers, rule WMEM-DW).
     """
 
-    number: int
+    numbers: tuple[int, ...]
     mask: int
     columns: int
     within: bool = False
@@ -52,7 +53,7 @@ def solve(strips: Sequence[Strip], device: Device, tries: int) -> Columns:
                 best = found
             if best.excess == 0 and best.highest <= bound:
                 return best
-            culprit = max(order, key=lambda s: found.of[s.number] + s.columns)
+            culprit = max(order, key=lambda s: found.of[s.numbers[0]] + s.columns)
             if order[0] is culprit:
                 break
             order.remove(culprit)
@@ -61,10 +62,10 @@ def solve(strips: Sequence[Strip], device: Device, tries: int) -> Columns:
     return best
 
 
-_ORDERS: Sequence[Callable[[Strip], tuple[int, ...]]] = (
-    lambda s: (-s.mask.bit_count(), -s.columns, s.number),
-    lambda s: (-s.columns, s.number),
-    lambda s: (-s.columns * s.mask.bit_count(), s.number),
+_ORDERS: Sequence[Callable[[Strip], tuple[object, ...]]] = (
+    lambda s: (-s.mask.bit_count(), -s.columns, s.numbers),
+    lambda s: (-s.columns, s.numbers),
+    lambda s: (-s.columns * s.mask.bit_count(), s.numbers),
 )
 
 
@@ -82,7 +83,7 @@ def _first_fit(order: Sequence[Strip], device: Device) -> Columns:
         max(0, end - capacity(device, strip.mask))
         for (strip, _), end in zip(places, ends, strict=True)
     )
-    starts = {strip.number: start for strip, start in places}
+    starts = {number: start for strip, start in places for number in strip.numbers}
     return Columns(starts, max(ends, default=0), excess)
 
 

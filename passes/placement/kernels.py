@@ -10,6 +10,12 @@ from ai8xc.dialects import ai8x
 from ai8xc.passes.layers.limits import lanes_of, passes_of
 
 
+def is_grouped(layer: ai8x.Layer) -> bool:
+    """Whether each channel has kernels of its own."""
+    kinds = ai8x.Conv2d | ai8x.Conv1d | ai8x.ConvTranspose2d
+    return isinstance(layer, kinds) and layer.groups > 1
+
+
 def stored_taps(layer: ai8x.Weighted, device: Device) -> int:
     """Return the values of one kernel as the hardware stores it."""
     if isinstance(layer, ai8x.Linear):
@@ -23,7 +29,7 @@ def stored_taps(layer: ai8x.Weighted, device: Device) -> int:
 
 def kernel_columns(layer: ai8x.Layer, device: Device) -> int:
     """Return the columns on each processor of the layer; 0 without weights."""
-    if not isinstance(layer, ai8x.Weighted):
+    if not isinstance(layer, ai8x.Weighted) or layer.bypass:
         return 0
     bits, taps = layer.weight_bits, stored_taps(layer, device)
     channels, outputs = layer.in_shape[0], layer.type.shape[1]
@@ -34,8 +40,7 @@ def kernel_columns(layer: ai8x.Layer, device: Device) -> int:
         absent = slots - outputs if bits == 8 else 0
         stored = -(-(outputs * values * bits) // 8) + absent
         return max(_columns(outputs * values, 1, bits), -(-stored // 9))
-    grouped = isinstance(layer, ai8x.Conv2d | ai8x.Conv1d) and layer.groups > 1
-    return _columns(passes if grouped else slots * passes, taps, bits)
+    return _columns(passes if is_grouped(layer) else slots * passes, taps, bits)
 
 
 def _columns(kernels: int, taps: int, bits: int) -> int:

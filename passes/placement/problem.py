@@ -15,7 +15,7 @@ from ai8xc.device import Device
 from ai8xc.dialects import ai8x
 from ai8xc.ir.core import Graph, Input, Op
 from ai8xc.passes.layers.limits import lanes_of, passes_of
-from ai8xc.passes.placement.kernels import kernel_columns
+from ai8xc.passes.placement.kernels import is_grouped, kernel_columns
 
 WORD = 4
 """Bytes of a word of data memory: one byte of each of the processors that share it."""
@@ -82,11 +82,15 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Conflict:
-    """A tensor that cannot lie where this reader wants it, or a layer that cannot write it so."""
+    """A tensor that cannot lie where this reader wants it, or a layer that cannot write it so.
+
+    `operand` numbers the tensor; None: the layer itself. `hopeless`: no copy helps.
+    """
 
     layer: ai8x.Layer
-    operand: int | None
+    operand: int | None = None
     interleaved: bool = False
+    hopeless: bool = False
 
 
 @dataclass
@@ -146,6 +150,14 @@ class Problem:
         """Return the kernel columns of a layer."""
         return kernel_columns(layer, self.device)
 
+    @staticmethod
+    def kernel_key(layer: ai8x.Layer) -> object:
+        """Return what layers that share their kernels have in common, besides processors."""
+        if not isinstance(layer, ai8x.Weighted) or not isinstance(layer.weight, ai8x.Constant):
+            return layer
+        flat = isinstance(layer, ai8x.Linear) and layer.flatten
+        return layer.opcode, layer.weight.value, layer.weight.element, layer.in_shape[0], flat
+
 
 def state(graph: Graph, device: Device, chw: Op | None = None) -> Problem | Conflict:
     """Return the problem of a graph, or the first reader that no layout serves.
@@ -164,7 +176,7 @@ def state(graph: Graph, device: Device, chw: Op | None = None) -> Problem | Conf
                 return conflict
     for layer in layers:
         if _keeps_processors(layer) and not problem.starts.tie(layer, layer.xs[0], 0):
-            return Conflict(layer, None)
+            return Conflict(layer)
     return problem
 
 
@@ -176,7 +188,7 @@ def _keeps_processors(layer: ai8x.Layer) -> bool:
     """
     if isinstance(layer, ai8x.Passthrough):
         return True
-    return isinstance(layer, ai8x.Conv2d | ai8x.Conv1d) and layer.groups > 1
+    return is_grouped(layer)
 
 
 def _tensors(
@@ -310,7 +322,7 @@ def _serve(problem: Problem, layer: ai8x.Layer, *, interleaved: bool) -> Conflic
     """Tie the tensors that a layer reads; return the first that cannot lie as it must."""
     slots = problem.slots(layer)
     if slots is None:
-        return None if interleaved else Conflict(layer, None)
+        return None if interleaved else Conflict(layer, hopeless=True)
     if any(slot.step not in (1, None) for slot in slots) != interleaved:
         return None
     for number, (x, slot) in enumerate(zip(layer.xs, slots, strict=True)):
@@ -318,7 +330,7 @@ def _serve(problem: Problem, layer: ai8x.Layer, *, interleaved: bool) -> Conflic
             return Conflict(layer, number, interleaved)
         limit = problem.device.write_step_limit
         if slot.step is not None and slot.step * problem.tensors[x].passes >= limit:
-            return Conflict(layer, None)
+            return Conflict(layer, hopeless=True)
     for number, (x, slot) in enumerate(zip(layer.xs, slots, strict=True)):
         if not _tie(problem, x, layer.xs[0], slot):
             return Conflict(layer, number, interleaved)

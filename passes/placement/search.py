@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from ai8xc.dialects import ai8x
 from ai8xc.ir.core import Input, Op
 from ai8xc.passes.placement import columns, offsets
 from ai8xc.passes.placement.columns import Columns, Strip
+from ai8xc.passes.placement.kernels import is_grouped
 from ai8xc.passes.placement.offsets import Offsets
 from ai8xc.passes.placement.problem import Problem
 
@@ -90,15 +90,20 @@ class Search:
         }
 
     def strips(self, starts: Mapping[Op, int]) -> list[Strip]:
-        """Return the kernels of all layers."""
-        found = []
-        for number, layer in enumerate(self.problem.layers):
-            needed = self.needs[number]
-            if needed:
+        """Return the kernels of all layers; equal ones on equal processors are stored once."""
+        layers = self.problem.layers
+        found: dict[tuple[int, int, object], list[int]] = {}
+        for number, layer in enumerate(layers):
+            if self.needs[number]:
                 mask = self.problem.source_mask(layer, starts)
-                grouped = isinstance(layer, ai8x.Conv2d | ai8x.Conv1d) and layer.groups > 1
-                found.append(Strip(number, mask, needed, grouped))
-        return found
+                target = self.problem.tensors[layer].mask(starts[layer])
+                key = (mask, target, self.problem.kernel_key(layer))
+                found.setdefault(key, []).append(number)
+        strips = []
+        for (mask, _, _), numbers in found.items():
+            first = layers[numbers[0]]
+            strips.append(Strip(tuple(numbers), mask, self.needs[numbers[0]], is_grouped(first)))
+        return strips
 
     @cached_property
     def needs(self) -> list[int]:

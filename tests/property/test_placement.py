@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from ai8xc import checker
 from ai8xc.device import Device, load_device
-from ai8xc.ir.interface import from_hardware, to_hardware
 from ai8xc.ir import interp
 from ai8xc.ir.core import Graph
 from ai8xc.ir.diag import Rejected
+from ai8xc.ir.interface import from_hardware, to_hardware
 from ai8xc.ir.passes import PassContext, PassSpec, build, run_pipeline
 from ai8xc.ir.printer import print_graph
 from ai8xc.ir.verify import verify
