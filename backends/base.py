@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
+from ai8xc.data_files import add_device
 from ai8xc.ir.core import Graph
 from ai8xc.ir.passes import PassContext
 
@@ -34,13 +36,15 @@ class Output:
 class Backend(ABC):
     """A way from the integer level to files.
 
-    `device` names the chip it is for; a subclass is made known by `register`. `pipeline` is the
-    text of the passes from `q` down, `lowering` of those from a placed `ai8x` graph. They end at
-    `level`, the level of the graphs that can be emitted. A backend validates in its passes;
-    emission decides nothing and cannot fail.
+    `device` names the chip it is for, `data` where its description is; a subclass is made known by
+    `register`. `pipeline` is the text of the passes from `q` down, `lowering` of those from a
+    placed `ai8x` graph. They end at `level`, the level of the graphs that can be emitted. A backend
+    validates in its passes; emission decides nothing and cannot fail.
     """
 
     device: ClassVar[str]
+    data: ClassVar[Path | None] = None
+    """The folder of the device's description, for a device that the package does not know."""
     pipeline: ClassVar[str]
     lowering: ClassVar[str] = ""
     level: ClassVar[str] = "q"
@@ -58,6 +62,8 @@ BackendT = TypeVar("BackendT", bound=type[Backend])
 
 def register(cls: BackendT) -> BackendT:
     """Make a backend known by its device; a plug-in's takes the place of ours."""
+    if cls.data is not None:
+        add_device(cls.data)
     _BACKENDS[cls.device] = cls
     return cls
 

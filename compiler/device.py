@@ -4,15 +4,13 @@ A description is data (`backends/<device>/device.toml`). Sources of the numbers 
 """
 
 import tomllib
-from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
-from ai8xc.registers import data_file
+from ai8xc.data_files import device_folders, read_description
 
 Feature = Literal[
     "average-reset-layer",  # average pooling after an element-wise layer needs a reset layer
@@ -187,11 +185,9 @@ class Device(Frozen):
         return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
 
 
-@cache
 def device_names() -> tuple[str, ...]:
-    """The names of the installed devices, sorted."""
-    folders = resources.files("ai8xc").joinpath("backends").iterdir()
-    return tuple(sorted(f.name for f in folders if f.joinpath("device.toml").is_file()))
+    """The names of the known devices, sorted."""
+    return tuple(device_folders())
 
 
 def canonical_name(name: str) -> str:
@@ -201,17 +197,16 @@ def canonical_name(name: str) -> str:
     """
     wanted = name.lower()
     for device in device_names():
-        if wanted in (device, *_description(device).get("aliases", ())):
+        if wanted in (device, *load_device(device).aliases):
             return device
     raise KeyError(f"no device `{name}`; there are {', '.join(device_names())}")
 
 
-@cache
 def load_device(name: str) -> Device:
-    """The description of an installed device by name or alias; KeyError when there is none."""
-    return Device.model_validate(_description(canonical_name(name)))
+    """The description of a known device by name or alias; KeyError when there is none."""
+    return _described(name if name in device_names() else canonical_name(name))
 
 
 @cache
-def _description(device: str) -> Mapping[str, tuple[str, ...]]:
-    return tomllib.loads(data_file(device, "device.toml"))
+def _described(device: str) -> Device:
+    return Device.model_validate(read_description(device))

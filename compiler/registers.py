@@ -8,9 +8,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Literal, get_args
+
+from ai8xc.data_files import read_registers
 
 Scope = Literal["chip", "fifo", "group", "layer", "stream", "snooper"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -228,16 +229,8 @@ class RegisterMap:
 
 
 def load_registers(device: str) -> RegisterMap:
-    """The register map of an installed device, by its folder name (`max78000`)."""
-    return _map_from(tomllib.loads(data_file(device, "registers.toml")))
-
-
-def data_file(device: str, name: str) -> str:
-    """The text of a data file of `ai8xc.backends.<device>`, found without importing that package.
-
-    Raises FileNotFoundError when the device or the file does not exist.
-    """
-    return resources.files("ai8xc").joinpath("backends", device, name).read_text(encoding="utf-8")
+    """The register map of a known device, by its name (`max78000`)."""
+    return _map_from(read_registers(device))
 
 
 def _map_from(table: Mapping[str, object]) -> RegisterMap:

@@ -42,8 +42,9 @@ def format_option(*choices: str) -> Callable[[F], F]:
 load_option = click.option(
     "--load",
     multiple=True,
+    is_eager=True,  # it may bring the device that another option names
     type=click.Path(path_type=Path),
-    help="Import this Python file first: it registers passes.",
+    help="Import this Python file first: it registers passes or backends.",
 )
 
 
@@ -55,13 +56,21 @@ class DeviceName(click.ParamType["Device"]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Device:
-        """Return the description of the device."""
-        from ai8xc.device import load_device
+        """Return the description of the device, perhaps of one that a plug-in brings."""
+        from ai8xc.device import canonical_name, load_device
+        from ai8xc.ir.diag import Rejected
 
         try:
+            return load_device(canonical_name(str(value)))
+        except KeyError:
+            from ai8xc.plugins import load_backends
+        try:
+            load_backends(ctx.params.get("load", ()) if ctx else ())
             return load_device(str(value))
         except KeyError as error:
             self.fail(str(error.args[0]), param, ctx)
+        except Rejected as rejected:
+            self.fail(rejected.diagnostics[0].message, param, ctx)
 
 
 def device_option(default: str | None = None) -> Callable[[F], F]:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from ai8xc.cli.common import format_option
+from ai8xc.cli.common import Report, format_option, load_option, reporting
 
 if TYPE_CHECKING:
     from ai8xc.device import Device
 
 
 @click.command()
+@load_option
 @format_option("text", "json")
-def command(*, form: Literal["text", "json"]) -> None:
+def command(*, load: tuple[Path, ...], form: Literal["text", "json"]) -> None:
     """List the devices with their memories and layers."""
     from ai8xc.device import device_names, load_device
+    from ai8xc.plugins import load_backends
 
+    with reporting(Report("", form)):
+        load_backends(load)
     devices = [load_device(name) for name in device_names()]
     if form == "json":
         records = [json.loads(device.model_dump_json()) for device in devices]

@@ -19,8 +19,9 @@ BASE = GROUND | {"dialects", "device", "registers", "numerics"}
 MIDDLE = BASE | {"grammar"}
 MAY_IMPORT = {
     "ir": GROUND,
-    "device": BASE,
-    "registers": BASE,
+    "data_files": frozenset(),
+    "device": BASE | {"data_files"},
+    "registers": BASE | {"data_files"},
     "numerics": BASE,
     "dialects": BASE,
     "grammar": MIDDLE,
@@ -28,7 +29,7 @@ MAY_IMPORT = {
     "checker": BASE,
     "passes": MIDDLE | {"passes", "checker"},
     "backends.emulator": GROUND | {"dialects.reg", "device", "registers", "backends.emulator"},
-    "backends": MIDDLE | {"passes", "backends"},
+    "backends": MIDDLE | {"passes", "backends", "data_files"},
     "training": GROUND | {"numerics", "training"},
     "runtime_c": frozenset({"runtime_c"}),
 }
