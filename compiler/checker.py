@@ -8,8 +8,9 @@ are those of the memory description, sections 1.6, 1.7, 2.1, 3.1 and 3.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -33,9 +34,14 @@ GARBAGE: Final = -2
 """Labels of bytes that nothing was written to, and of bytes that a write may have destroyed."""
 
 
-def check(graph: Graph, device: Device) -> list[Diagnostic]:
-    """Return what is wrong with the places of a graph of level ai8x; nothing when all is well."""
-    return list(_Replay(graph, device).run())
+def check(
+    graph: Graph, device: Device, buffers: Mapping[Op, int] | None = None
+) -> list[Diagnostic]:
+    """Return what is wrong with the places of a graph of level ai8x; nothing when all is well.
+
+    `buffers` are the words of the rolling buffer of each layer that streams.
+    """
+    return list(_Replay(graph, device, buffers or {}).run())
 
 
 class _WrongError(Exception):
@@ -46,6 +52,7 @@ class _WrongError(Exception):
 class _Replay:
     graph: Graph
     device: Device
+    buffers: Mapping[Op, int]
     memory: Array = field(init=False)
     """Memories x bytes of labels."""
     numbers: dict[Op, int] = field(default_factory=dict)
@@ -118,6 +125,8 @@ class _Replay:
             if reader is None:
                 continue
             place = _place(reader)
+            if reader in self.buffers:
+                continue
             index = reader.xs.index(op)
             sources, words, passes = self.sources(reader)
             processors, offsets = sources[index]
@@ -195,19 +204,54 @@ class _Replay:
         place = _place(layer)
         if (place.in_offset | place.out_offset) % 4:
             raise _WrongError("an offset is not a multiple of 4")
-        reading = self.read(layer, place)
+        rolls = layer in self.buffers
+        reading = self.stream(layer, place) if rolls else self.read(layer, place)
         self.check_features(layer, place)
         outputs, passes = self.lanes(place.output_processors, layer.type.shape[1], "the output")
         if isinstance(layer, ai8x.Passthrough):
             self.check_passthrough(place)
+        if isinstance(layer, ai8x.Weighted):
+            self.take_columns(layer, place)
+            self.take_biases(layer, place)
+        reader = next((other for other in self.buffers if layer in other.operands), None)
+        if isinstance(reader, ai8x.Layer):
+            self.hand_over(place, reader)
+            return
+        if rolls:
+            reading = self.rolling
         self.check_overwrite(layer, place, outputs, passes, reading)
         self.spill(layer, place, outputs, passes)
         labels = self.labels(layer)[0].reshape(layer.type.shape[1], -1)
         wide = 4 if layer.type.element == "i32" else 1
         self.store(labels, outputs, place.out_offset, passes, place.write_gap + 1, wide)
-        if isinstance(layer, ai8x.Weighted):
-            self.take_columns(layer, place)
-            self.take_biases(layer, place)
+
+    # Streams
+
+    @cached_property
+    def rolling(self) -> Array:
+        """Memories x words of all rolling buffers: they are in use at the same time."""
+        return np.zeros((self.device.memories, self.device.data_memory_bytes // 4), bool)
+
+    def stream(self, layer: ai8x.Layer, place: ai8x.Place) -> Array:
+        """Take the words of a rolling buffer, which nothing else may use; return all of them."""
+        first, words = place.in_offset // 4, self.buffers[layer] + 1
+        if first + words > self.rolling.shape[1]:
+            raise _WrongError(f"its buffer of {words} words from byte {place.in_offset} is outside")
+        share = self.device.processors_per_memory
+        for memory in range(self.device.memories):
+            if place.processors >> share * memory & (1 << share) - 1:
+                if self.rolling[memory, first : first + words].any():
+                    raise _WrongError(f"its buffer shares words of memory {memory} with another")
+                self.rolling[memory, first : first + words] = True
+                self.memory[memory, 4 * first : 4 * (first + words)] = GARBAGE
+        return self.rolling
+
+    def hand_over(self, place: ai8x.Place, reader: ai8x.Layer) -> None:
+        """The next layer takes words as they come: both must mean the same buffer."""
+        there = _place(reader)
+        same = (place.output_processors, place.out_offset) == (there.processors, there.in_offset)
+        if not same or place.write_gap:
+            raise _WrongError(f"it does not write to the buffer that `{reader.name}` reads")
 
     def read(self, layer: ai8x.Layer, place: ai8x.Place) -> Array:
         """Return memories x words that are read, after checking that they hold what they should."""

@@ -70,7 +70,8 @@ class Options:
     """How a model is compiled.
 
     `device` is the name of the chip, or None where none is needed. `pipeline` replaces the
-    default passes; `settings` are options of single passes, by pass and option. `sample` is one
+    default passes; `settings` are options of single passes, by pass and option; `network` are
+    fields of `ai8xc.dialects.settings.Settings` that differ from their defaults. `sample` is one
     input without the batch axis, `calibration` many with it. `emit` says which kinds of files are
     wanted; `load` names Python files with passes or backends. `sources` are the files that all
     this came from: the manifest lists them.
@@ -79,6 +80,7 @@ class Options:
     device: str | None = None
     pipeline: str | None = None
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    network: Mapping[str, object] = field(default_factory=dict)
     sample: Array | None = None
     calibration: Mapping[str, Array] | None = None
     emit: frozenset[str] = frozenset()
@@ -142,6 +144,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
     mistake, with what is needed to repeat it.
     """
     device, backend = _backend(options)
+    graph = graph.having(**options.network)
     text = options.pipeline
     if text is None:
         text = _default_pipeline(graph.level, backend)
@@ -165,6 +168,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
         result.files |= out.files
         if out.facts:
             told = {"pipeline": text, "emit": sorted(options.emit), "settings": options.settings}
+            told |= {"network": options.network} if options.network else {}
             shapes = [[int(n) for n in output.type.shape[1:]] for output in graph.outputs]
             facts = {**out.facts, "model": {"name": graph.name, "output_shapes": shapes}}
             content = manifest_text(facts, told, options.sources, result.files)
@@ -172,7 +176,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
     return result
 
 
-def compile(  # the public name, as `ai8xc.compile`
+def compile(  # noqa: PLR0913 - the public name, as `ai8xc.compile`: all but two by keyword
     model: str | Path,
     device: str = "max78000",
     *,
@@ -180,18 +184,28 @@ def compile(  # the public name, as `ai8xc.compile`
     calibration: Array | Mapping[str, Array] | None = None,
     emit: Iterable[str] = ("c",),
     pipeline: str | None = None,
+    network: Mapping[str, object] | None = None,
 ) -> Result:
     """Compile a model for a device; raises `ai8xc.Rejected` where that cannot be done.
 
     `sample` is one input (C x H x W or C x L), `calibration` many of them or arrays by the names
-    of the inputs; integers count steps of 1/128. `Result.write` puts the files into a folder.
+    of the inputs; integers count steps of 1/128. `network` are settings of the run, such as
+    `{"input_mode": "fifo"}` (`ai8xc.dialects.settings`). `Result.write` writes the files.
     """
     many = (
         calibration
         if isinstance(calibration, Mapping) or calibration is None
         else {"x": calibration}
     )
-    options = Options(device, pipeline, {}, sample, many, frozenset(emit), sources=(Path(model),))
+    options = Options(
+        device,
+        pipeline,
+        network=network or {},
+        sample=sample,
+        calibration=many,
+        emit=frozenset(emit),
+        sources=(Path(model),),
+    )
     return compile_graph(load(Path(model)), options)
 
 

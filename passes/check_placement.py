@@ -10,6 +10,7 @@ from ai8xc.device import Device
 from ai8xc.ir.core import Graph
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.hardware import network as _network  # noqa: F401 - makes the facts known
+from ai8xc.passes.layers.streams import counters
 
 
 @register
@@ -22,6 +23,8 @@ class CheckPlacement(Pass):
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph as it is."""
-        for finding in check(graph, ctx.need(Device)):
+        device = ctx.need(Device)
+        buffers = {layer: found.rollover for layer, found in counters(graph, device).items()}
+        for finding in check(graph, device, buffers):
             ctx.report(finding)
         return graph

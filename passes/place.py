@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x
+from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Graph, Mask, Op, make_graph
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.hardware import network as _network  # noqa: F401 - makes the facts known
+from ai8xc.passes.layers import streams
 from ai8xc.passes.placement.kernels import is_grouped
-from ai8xc.passes.placement.messages import explain
+from ai8xc.passes.placement.messages import explain, streaming
 from ai8xc.passes.placement.problem import WORD, Conflict, Problem, state
-from ai8xc.passes.placement.search import Search, Solution
+from ai8xc.passes.placement.search import Search, Solution, bytes_bound
 
 
 @register
@@ -34,20 +36,74 @@ class PlaceLayers(Pass):
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph with a place in every layer."""
         device = ctx.need(Device)
-        best: tuple[Problem, Solution] | None = None
-        for chw in _input_formats(graph, device):
-            problem = state(graph, device, chw)
-            if isinstance(problem, Conflict):
-                raise LookupError(f"`{problem.layer.name}` needs a copy: run insert-copies first")
-            solution = Search(problem).run()
-            if best is None or solution.cost < best[1].cost:
-                best = (problem, solution)
-        assert best is not None
-        if best[1].excess:
-            for finding in explain(*best):
-                ctx.report(finding)
+        found, why = _fitting(graph, device)
+        if found.solution.excess:
+            more = (f"streaming does not help: {why}",) if why else ()
+            for finding in explain(found.problem, found.solution):
+                ctx.report(replace(finding, notes=(*finding.notes, *more)))
             return graph
-        return _placed(graph, *best)
+        if found.depth:
+            for finding in streaming(found.graph, found.depth, device):
+                ctx.report(finding)
+        return _placed(found)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """The best placement found of a graph whose first `depth` layers stream."""
+
+    graph: Graph
+    depth: int
+    problem: Problem
+    solution: Solution
+
+    @property
+    def data_fits(self) -> bool:
+        """Whether the data memories hold all tensors."""
+        return self.solution.offsets.peak <= self.problem.device.data_memory_bytes
+
+
+def _fitting(graph: Graph, device: Device) -> tuple[_Attempt, str]:
+    """Return the first attempt that fits, with as few streaming layers as possible.
+
+    Else that without any, and why streaming does not help.
+    """
+    plain = _attempt(graph, 0, device)
+    if plain is not None and plain.data_fits:
+        return plain, ""
+    why = "what the last streaming layer writes is too large as well"
+    for depth in range(1, device.streaming.layers + 2):
+        obstacle = streams.obstacle(graph, depth, device)
+        if obstacle:
+            why = obstacle
+            break
+        if not streams.cannot_end(graph, depth, device):
+            found = _attempt(streams.streamed(graph, depth), depth, device)
+            if found is not None and found.data_fits:
+                return found, ""
+    return plain or _Attempt(graph, 0, *_best(list(_problems(graph, device)))), why
+
+
+def _attempt(graph: Graph, depth: int, device: Device) -> _Attempt | None:
+    """Return the best placement, None where none can exist."""
+    problems = [
+        p for p in _problems(graph, device) if bytes_bound(p)[0] <= p.device.data_memory_bytes
+    ]
+    return _Attempt(graph, depth, *_best(problems)) if problems else None
+
+
+def _best(problems: Sequence[Problem]) -> tuple[Problem, Solution]:
+    found = [(problem, Search(problem).run()) for problem in problems]
+    return min(found, key=lambda pair: pair[1].cost)
+
+
+def _problems(graph: Graph, device: Device) -> Iterator[Problem]:
+    """Yield the problem of each form in which the input can be loaded."""
+    for chw in _input_formats(graph, device):
+        problem = state(graph, device, chw)
+        if isinstance(problem, Conflict):
+            raise LookupError(f"`{problem.layer.name}` needs a copy: run insert-copies first")
+        yield problem
 
 
 def _input_formats(graph: Graph, device: Device) -> list[Op | None]:
@@ -57,6 +113,8 @@ def _input_formats(graph: Graph, device: Device) -> list[Op | None]:
     """
     first = ai8x.layers(graph.ops)[0]
     source = first.xs[0]
+    if Settings.of(graph).fifo:
+        return [None]
     sole = len(first.xs) == 1 and len(graph.inputs) == 1 and graph.uses[source] == 1
     weighted = isinstance(first, ai8x.Weighted) and first.parts == 1
     few = source.type.shape[1] <= device.memories
@@ -65,13 +123,18 @@ def _input_formats(graph: Graph, device: Device) -> list[Op | None]:
     return [None]
 
 
-def _placed(graph: Graph, problem: Problem, solution: Solution) -> Graph:
+def _placed(found: _Attempt) -> Graph:
+    graph, problem, solution = found.graph, found.problem, found.solution
+    quad = Settings.of(graph).quad
     new: dict[Op, Op] = {}
     numbers: Mapping[Op, int] = {layer: n for n, layer in enumerate(problem.layers)}
     for op in graph.ops:
         current = op.with_operands(new)
         if isinstance(op, ai8x.Layer) and isinstance(current, ai8x.Layer):
             place = _place(op, problem, solution, numbers[op])
+            if quad and numbers[op] == 0:  # the others get the same data
+                span = (1 << problem.device.processors_per_group) - 1
+                place = replace(place, processors=Mask(place.processors & span))
             chw = problem.tensors[op.xs[0]].chw
             current = replace(current, place=place, mode=replace(op.mode, chw=chw))
         new[op] = current

@@ -17,6 +17,7 @@ from ai8xc.cli.common import (
     say,
 )
 from ai8xc.cli.data import DataArguments, data_options, rerun
+from ai8xc.cli.network import network, network_options
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
 from ai8xc.cli.watch import Watch, WatchArguments, watch_options
 
@@ -58,6 +59,7 @@ Examples:
 @device_option("max78000")
 @data_options
 @quantize_options
+@network_options
 @load_option
 @watch_options
 @format_option("text", "json", "sarif")
@@ -98,6 +100,7 @@ def _options(model: Path, device: Device, arguments: Arguments, hooks: tuple[Hoo
         device=device.name,
         pipeline=arguments["pipeline"],
         settings=settings(arguments),
+        network=network(arguments),
         sample=sample(arguments),
         calibration=calibration(arguments),
         emit=wanted if arguments["output"] else wanted & {"ir"},

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ai8xc.device import Device
-from ai8xc.dialects.ai8x import Constant, Layer, Linear, Weighted, layers
+from ai8xc.dialects.ai8x import Constant, Layer, Weighted, layers
 from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Graph
 from ai8xc.ir.passes import fact
@@ -114,7 +114,7 @@ def _runs_centred(found: list[Layer], order: int, slot: int, device: Device) -> 
     layer = found[order]
     if slot > device.streaming.layers:
         return False
-    if not isinstance(layer, Linear) and layer.opcode != "ai8x.conv2d":
+    if layer.opcode != "ai8x.conv2d":
         return False
     streams = layer.mode.streaming or (order > 0 and found[order - 1].mode.streaming)
     return streams and HardwareLayer(layer, device, slot, slot).own_kernel == (1, 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from ai8xc.device import Device
 from ai8xc.dialects import ai8x
 from ai8xc.dialects.shapes import dims
+from ai8xc.ir.core import Graph
 from ai8xc.ir.diag import Diagnostic, declare
-from ai8xc.passes.placement.problem import Problem, Tensor
+from ai8xc.passes.placement.problem import WORD, Problem, Tensor
 from ai8xc.passes.placement.search import Solution, bytes_bound, columns_bound
 
 DATA_FULL = declare(
@@ -25,6 +27,23 @@ KERNELS_FULL = declare(
     need fewer of them.""",
 )
 
+STREAMS = declare(
+    "AX122",
+    "the input streams through a FIFO, {count} layers deep: in data memory it would not fit",
+    """A streaming layer begins while its input still arrives and keeps only some rows of it. Its
+    cycles are an estimate, about one and a half times those of the layer without streaming.
+    `load_input` pushes the input after the start.""",
+    "note",
+)
+STREAM_BIAS = declare(
+    "AX123",
+    "layers that stream have biases, which {device} may compute wrongly: {layers}",
+    """The vendor warns that biases of streaming layers may be wrong on silicon of the MAX78000; the
+    emulator adds them. Leave the biases out of the layers that stream, or fold or pool the input so
+    that none has to.""",
+    "warning",
+)
+
 
 def explain(problem: Problem, solution: Solution) -> Iterator[Diagnostic]:
     """Yield what does not fit in the best placement that was found."""
@@ -33,6 +52,35 @@ def explain(problem: Problem, solution: Solution) -> Iterator[Diagnostic]:
         yield _data(problem, solution)
     if solution.columns.excess:
         yield _kernels(problem, solution)
+
+
+def streaming(graph: Graph, depth: int, device: Device) -> Iterator[Diagnostic]:
+    """Yield what a user should know of a network whose first layers were chosen to stream."""
+    layers = ai8x.layers(graph.ops)[:depth]
+    names = ", ".join(f"`{layer.name}`" for layer in layers)
+    notes = [f"streaming: {names}", *_folding(layers, device)]
+    yield STREAMS.at(layers[0], count=depth, notes=notes)
+    biased = [x for x in layers if isinstance(x, ai8x.Weighted) and x.bias is not None]
+    if biased and not device.has("stream-bias"):
+        names = ", ".join(f"`{layer.name}`" for layer in biased)
+        yield STREAM_BIAS.at(biased[0], layers=names, device=device.name)
+
+
+def _folding(layers: Sequence[ai8x.Layer], device: Device) -> Iterator[str]:
+    """Yield the way around streaming: fewer pixels of more channels, for the same input."""
+    _, channels, rows, columns = layers[0].xs[0].type.shape
+    for side in range(2, 9):
+        whole = rows % side == 0 and columns % side == 0
+        pixels = rows * columns // side**2
+        wide = channels * side**2 > device.processors
+        if whole and not wide and 2 * pixels * WORD <= device.data_memory_bytes:
+            folded = dims((channels * side**2, rows // side, columns // side))
+            yield (
+                f"a network for the input folded by {side}x{side} ({folded}) needs no streaming "
+                f"and about 1/{side**2} of the cycles of these layers: give the first "
+                f"convolution stride {side}, and loading folds the input"
+            )
+            return
 
 
 def _proof(bound: int, limit: int, unit: str) -> str:

@@ -13,8 +13,10 @@ from math import gcd
 
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x
+from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Graph, Input, Op
 from ai8xc.passes.layers.limits import lanes_of, passes_of
+from ai8xc.passes.layers.streams import counters
 from ai8xc.passes.placement.kernels import is_grouped, kernel_columns
 
 WORD = 4
@@ -40,7 +42,8 @@ class Tensor:
 
     `lead` bytes in front of the offset and `tail` pixels behind the last are overwritten by the
     layer that writes it. `first` and `last` are the layers between which it is live: -1 is the
-    loading of the input, the number of layers the reading of the output.
+    loading of the input, the number of layers the reading of the output. `buffer` are the words
+    of a tensor that streams: no more of it lies in memory. `fixed`: it starts at processor 0.
     """
 
     op: Op
@@ -53,6 +56,8 @@ class Tensor:
     lead: int = 0
     tail: int = 0
     chw: bool = False
+    buffer: int = 0
+    fixed: bool = False
 
     @property
     def width(self) -> int:
@@ -61,6 +66,8 @@ class Tensor:
 
     def extent(self, step: int) -> int:
         """Return the bytes of each memory from the offset to the end of the last word."""
+        if self.buffer:
+            return WORD * (self.buffer + 1)  # streams keep a word between them (STREAM-BUF)
         if self.chw:
             return -(-self.pixels // WORD) * WORD
         words = (self.pixels + self.tail) * self.passes * (4 if self.wide else 1)
@@ -167,7 +174,8 @@ def state(graph: Graph, device: Device, chw: Op | None = None) -> Problem | Conf
     layers = ai8x.layers(graph.ops)
     problem = Problem(device, layers, _tensors(graph, layers, device, chw))
     for op, tensor in problem.tensors.items():
-        if tensor.lead or tensor.tail or isinstance(op, Input):  # loaded without gaps
+        gapless = isinstance(op, Input) or tensor.buffer  # loaded or streamed
+        if tensor.lead or tensor.tail or gapless:
             problem.steps[op] = 1
     for interleaved in (False, True):
         for layer in layers:
@@ -198,6 +206,11 @@ def _tensors(
     for index, layer in enumerate(layers):
         last.update(dict.fromkeys(layer.xs, index))
     last.update(dict.fromkeys(graph.outputs, len(layers)))
+    streams = counters(graph, device)
+    buffers = {layer.xs[0]: streams[layer].rollover for layer in layers if layer in streams}
+    for op in (*buffers, *streams):  # all of them run at the same time
+        last[op] = max(last.get(op, 0), len(streams) - 1)
+    settings = Settings.of(graph)
     found: dict[Op, Tensor] = {}
     writers: list[tuple[int, Op]] = [(-1, op) for op in graph.inputs]
     for first, op in (*writers, *enumerate(layers)):
@@ -206,20 +219,36 @@ def _tensors(
         pattern = (1 << lanes) - 1
         if op is chw:
             pattern = sum(1 << device.processors_per_memory * lane for lane in range(lanes))
+        fed = settings.fifo and isinstance(op, Input)
+        if fed:
+            pattern = fifo_pattern(lanes, device, quad=settings.quad)
         lead, tail = _spill(op, device)
         found[op] = Tensor(
             op,
             pattern,
             passes_of(channels, device),
             rows * columns,
-            first,
+            -1 if op in streams else first,
             last.get(op, first),
             wide=op.type.element == "i32",
             lead=lead,
             tail=tail,
             chw=op is chw,
+            buffer=buffers.get(op, 0),
+            fixed=fed,
         )
     return found
+
+
+def fifo_pattern(channels: int, device: Device, *, quad: bool) -> int:
+    """Return the processors that FIFOs feed: the first four of each group (rule FIFO-PROC).
+
+    With `quad` those of all groups get the same data.
+    """
+    share, span = device.processors_per_memory, device.processors_per_group
+    if quad:
+        return sum((1 << channels) - 1 << span * group for group in range(device.groups))
+    return sum(1 << channel // share * span + channel % share for channel in range(channels))
 
 
 def _spill(op: Op, device: Device) -> tuple[int, int]:

@@ -79,6 +79,8 @@ class Search:
     def choices(self, group: Group) -> range:
         """Return the first processors that a group can have."""
         device = self.problem.device
+        if any(self.problem.tensors[op].fixed for op in group.distances):
+            return range(1)
         return range(0, device.processors - group.width + 1, device.processors_per_memory)
 
     def starts(self, choice: Sequence[int]) -> dict[Op, int]:
