@@ -117,6 +117,7 @@ class Device(Frozen):
     max_rows: PositiveInt
     max_columns: PositiveInt
     max_padded: PositiveInt | None = None
+    position_limit: PositiveInt | None = None
     frame_limit: PositiveInt
 
     kernel_sizes_2d: frozenset[tuple[int, int]]

@@ -52,7 +52,7 @@ def load_rules() -> None:
     load_backends()
     for name in ("driver", "evaluate", "files"):
         importlib.import_module(f"ai8xc.{name}")
-    for package in ("ai8xc.frontend", "ai8xc.ir", "ai8xc.grammar"):
+    for package in ("ai8xc.frontend", "ai8xc.ir", "ai8xc.grammar", "ai8xc.rules"):
         import_all(package, optional=("torch", "onnxruntime"))
 
 

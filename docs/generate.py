@@ -9,10 +9,12 @@ import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from ai8xc.device import device_names, load_device
 from ai8xc.ir.core import FieldSpec, op_classes
 from ai8xc.ir.diag import rules
 from ai8xc.ir.passes import passes
 from ai8xc.passes.pipelines import PIPELINES
+from ai8xc.rules.limits import general, limit_on
 
 LEVELS = {"nn": "Float", "q": "Integer", "ai8x": "Hardware layers", "reg": "Registers"}
 
@@ -88,11 +90,25 @@ def pass_page() -> str:
 
 
 def rule_page() -> str:
-    """Return the page of rules."""
+    """Return the page of rules: tables of limits by section, then each rule."""
+    devices = [load_device(name) for name in device_names()]
+    head = " | ".join(device.name for device in devices)
     lines = ["# Rules", "", "Generated from the catalogue; `ai8xc explain ID` shows one.", ""]
-    for id_, rule in sorted(rules().items()):
-        lines += [f"## {id_}", "", f"{rule.severity}: {rule.message}", "", rule.explanation, ""]
-    return "\n".join(lines)
+    lines += ["## Limits", "", f"| rule | about | {head} |", f"|---|---|{'---|' * len(devices)}"]
+    known = sorted(rules().items())
+    for id_, rule in known:
+        limits = [limit_on(rule, device) for device in devices]
+        if any(limits):
+            row = (f"[{id_}](#{id_.lower()})", cell(rule.title), *map(cell, limits))
+            lines.append(f"| {' | '.join(row)} |")
+    for id_, rule in known:
+        lines += ["", f"## {id_}", "", f"{rule.severity}, level {rule.level}: "]
+        lines[-1] += general(rule.message)
+        lines += ["", rule.explanation]
+        lines += [""] if rule.cure or rule.source else []
+        lines += [f"*Cure*: {rule.cure}. "] if rule.cure else []
+        lines += [f"*Source*: {rule.source}."] if rule.source else []
+    return "\n".join([*lines, ""])
 
 
 def pages() -> dict[str, str]:

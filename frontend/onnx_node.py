@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -55,7 +55,8 @@ class Node:
 
     def refuse(self, rule: Rule, *, help: str | None = None, **values: str) -> Rejected:
         """Return the exception for a finding at this node."""
-        return Rejected([rule.at(self.loc, help=help, op=self.op, **values)])
+        fields: dict[str, Any] = values  # fill the message of the rule
+        return Rejected([rule.at(self.loc, help=help, op=self.op, **fields)])
 
     # Inputs
 

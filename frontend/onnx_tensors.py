@@ -6,7 +6,7 @@ import math
 import os
 import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -101,7 +101,8 @@ class _Tensor:
         self.kind = DTYPES.get(tensor.data_type, f"type {tensor.data_type}")
 
     def refuse(self, rule: Rule, **values: str) -> Rejected:
-        return Rejected([rule.at(self.loc, name=self.name, **values)])
+        fields: dict[str, Any] = values  # fill the message of the rule
+        return Rejected([rule.at(self.loc, name=self.name, **fields)])
 
     def read(self) -> Array:
         if self.kind not in ELEMENTS:

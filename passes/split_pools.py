@@ -85,8 +85,8 @@ def large_window(limit: int, ctx: PassContext) -> Rule:
             return None
         inner = replace(op, kernel=first, strides=first, name=f"{op.name}_in")
         if isinstance(op, q.AveragePool):
-            texts = {"kernel": dims(op.kernel), "first": dims(first), "second": dims(second)}
-            ctx.report(STEPS.at(op, **texts))
+            sizes = (dims(op.kernel), dims(first), dims(second))
+            ctx.report(STEPS.at(op, kernel=sizes[0], first=sizes[1], second=sizes[2]))
         strides = second if stepping else (1, 1)
         made = replace(op, x=inner, kernel=second, strides=strides)
         return made if made.type.shape == op.type.shape else None

@@ -1,0 +1,48 @@
+"""The vendor's verdicts on networks, for the tests of the rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import golden_corpus
+from golden_network import case_device, case_graph
+
+from ai8xc.device import Device
+from ai8xc.ir.core import Graph
+
+NOT_REPRODUCED: Final = {
+    "PROC-COUNT": (
+        r"test-widein-maxproc4(-q4)?__max-proc_4",
+        "needs the debugging option that limits the processors of a pass, which is not offered",
+    ),
+}
+"""Rules that refuse what the vendor's tool accepts: names of the networks, and why."""
+
+
+def accepted(entry: golden_corpus.Entry) -> tuple[Graph, Device]:
+    """Return the network of an accepted vector, with its device."""
+    meta = json.loads((entry.path / "case.json").read_text())
+    arrays = golden_corpus._arrays(entry.path, meta)
+    return case_graph(meta, arrays, _description(entry.path, meta)), case_device(meta)
+
+
+def _description(path: Path, meta: dict[str, Any]) -> str:
+    if (path / "net.yaml").is_file():
+        return (path / "net.yaml").read_text()
+    root, inputs = golden_corpus.golden_folder(), meta.get("inputs", {})
+    return (root / inputs["yaml"]).read_text() if root and "yaml" in inputs else ""
+
+
+def refused() -> Iterator[tuple[str, dict[str, Any], Path]]:
+    """Yield the cause, the facts and the folder of every network that the vendor's tool refuses."""
+    root = golden_corpus.golden_folder()
+    if root is None:
+        return
+    for path in sorted([*root.glob("cases/*/*/case.json"), *root.glob("own/cases/*/*/case.json")]):
+        meta = json.loads(path.read_text())
+        if meta["status"] != "ok":
+            found = meta.get("reject") or meta["crash"]
+            yield found["code"], meta, path.parent
