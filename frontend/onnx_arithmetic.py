@@ -9,7 +9,8 @@ from typing import Final, Protocol
 import numpy as np
 
 from ai8xc.dialects import nn
-from ai8xc.frontend.onnx_node import Converter, Node, constant, shortest
+from ai8xc.frontend.building import constant
+from ai8xc.frontend.onnx_node import Converter, Node, shortest
 from ai8xc.frontend.onnx_tensors import DTYPES, ELEMENTS
 from ai8xc.ir.core import Op
 from ai8xc.ir.types import Element

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from ai8xc.frontend import onnx_rules as rules
-from ai8xc.frontend.onnx_names import shown
+from ai8xc.frontend import rules
+from ai8xc.frontend.names import shown
 from ai8xc.frontend.onnx_ops import NEWEST_OPSET, OLDEST_OPSET, STANDARD_DOMAINS
 from ai8xc.ir.diag import Diagnostic
 from ai8xc.ir.loc import Loc

@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from ai8xc.frontend.onnx_node import Converter, Node, constant
-from ai8xc.frontend.onnx_rules import TOO_LARGE
-from ai8xc.frontend.onnx_tensors import MAX_VALUES
+from ai8xc.frontend.building import MAX_VALUES, constant
+from ai8xc.frontend.onnx_node import Converter, Node
+from ai8xc.frontend.rules import TOO_LARGE
 from ai8xc.ir.core import Op
 from ai8xc.ir.types import Array
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from ai8xc.frontend.onnx_rules import NOT_ONNX, UNREADABLE
+from ai8xc.frontend.rules import NOT_ONNX, UNREADABLE
 from ai8xc.ir.diag import Rejected, Rule
 from ai8xc.ir.loc import Loc
 

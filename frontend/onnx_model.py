@@ -13,10 +13,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from ai8xc.dialects import nn
-from ai8xc.frontend import onnx_rules as rules
+from ai8xc.frontend import rules
+from ai8xc.frontend.building import MAX_VALUES, Builder, constant, located, unusable_constants
+from ai8xc.frontend.names import sanitised, shown
 from ai8xc.frontend.onnx_check import check_model, opset_of
 from ai8xc.frontend.onnx_file import read_model
 from ai8xc.frontend.onnx_layout import (
@@ -26,23 +26,19 @@ from ai8xc.frontend.onnx_layout import (
     to_first,
     to_last,
 )
-from ai8xc.frontend.onnx_names import Names, sanitised, shown
-from ai8xc.frontend.onnx_node import Node, constant
+from ai8xc.frontend.onnx_node import Node
 from ai8xc.frontend.onnx_ops import CONVERTERS, CURES, STANDARD_DOMAINS
 from ai8xc.frontend.onnx_order import computing_order, live_nodes
-from ai8xc.frontend.onnx_tensors import DTYPES, ELEMENTS, MAX_VALUES, TensorReader
+from ai8xc.frontend.onnx_tensors import DTYPES, ELEMENTS, TensorReader
 from ai8xc.ir.core import Graph, Input, Op, make_graph
 from ai8xc.ir.diag import Diagnostic, Rejected, Rule
 from ai8xc.ir.loc import Loc
-from ai8xc.ir.types import Array, TensorType
+from ai8xc.ir.types import TensorType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from onnx import GraphProto, ModelProto, TensorShapeProto, ValueInfoProto
-
-KNOWN_LIMIT: Final = 4096
-"""Values of at most this many numbers are computed at import where they are constant: shapes."""
 
 READERS_OF_PACKED: Final = ("Cast", "DequantizeLinear")
 """Operators that may read 4-bit constants: the import holds those in 8 bits, so that an operator
@@ -79,10 +75,10 @@ class _Importer:
             name: index for index, node in enumerate(self.nodes) for name in node.output if name
         }
         self.findings: list[Diagnostic] = []
-        self.names = Names()
+        self.builder = Builder()
+        self.names = self.builder.names
         self.ends = {name: self.names.claim(name) for name in self.outputs}
         self.values: dict[str, Op | None] = {}
-        self.known: dict[Op, Array] = {}
         self.layouts: list[str] = []
         """Layout of each input in the user's model where it is not channels first."""
 
@@ -100,7 +96,7 @@ class _Importer:
         found = [op for op in outputs if op is not None]
         if not self.findings:
             graph = make_graph(sanitised(Path(self.source).stem), "nn", inputs, found)
-            self.findings.extend(self.unusable_constants(graph.ops))
+            self.findings.extend(unusable_constants(graph.ops))
         if self.findings:
             raise Rejected(self.findings)
         inputs_shown = tuple(shown(info.name) for info in self.inputs)
@@ -207,16 +203,6 @@ class _Importer:
             return value
         return nn.Identity(value, name=self.ends[name], loc=value.loc)
 
-    def unusable_constants(self, ops: Iterable[Op]) -> Iterator[Diagnostic]:
-        """Yield the constants that are empty or that no integer can stand for."""
-        for op in ops:
-            if isinstance(op, nn.Constant) and not op.type.size:
-                yield rules.EMPTY.at(op, name=op.name, shape=list(op.type.shape))
-            if isinstance(op, nn.Constant) and op.type.is_float:
-                count = int(np.count_nonzero(~np.isfinite(op.value.array)))
-                if count:
-                    yield rules.NOT_FINITE.at(op, name=op.name, count=count)
-
     # Nodes
 
     def convert(self, index: int, read: set[str]) -> None:
@@ -244,7 +230,7 @@ class _Importer:
             tuple(inputs),
             tuple(name if name in read else None for name in proto.output),
             {attribute.name: attribute for attribute in proto.attribute},
-            self.known,
+            self.builder.known,
             self.tensors.read,
         )
         try:
@@ -254,44 +240,13 @@ class _Importer:
                 if result is not None:
                     self.values[name] = self.adopt(result, node, name, len(proto.output) > 1)
         except Rejected as rejected:
-            self.findings.extend(_located(finding, loc) for finding in rejected.diagnostics)
+            self.findings.extend(located(finding, loc) for finding in rejected.diagnostics)
 
     def adopt(self, made: Op, node: Node, value: str, several: bool) -> Op:
         """Return the result of a converter with names and locations, checked."""
         label = self.nodes[self.producers[value]].name
         wanted = value if several or not label else label
-        new: dict[Op, Op] = {}
-        for op in _unnamed(made):
-            final = op.with_operands(new)
-            name = wanted if op is made else f"{wanted}.{op.opcode.partition('.')[2]}"
-            final_name = self.ends.get(value) if op is made else None
-            name = final_name or self.names.claim(name)
-            new[op] = dataclasses.replace(final, name=name, loc=node.loc)
-            self.check(new[op])
-        return new.get(made, made)
-
-    def check(self, op: Op) -> None:
-        """Raise `Rejected` for an op that is wrong; compute it if it is constant and small."""
-        findings = list(op.verify())
-        if findings:
-            raise Rejected(findings)
-        if min(op.type.shape, default=1) < 1 and not isinstance(op, nn.Constant):
-            raise Rejected([rules.EMPTY.at(op, name=op.name, shape=list(op.type.shape))])
-        if op.type.size > MAX_VALUES:
-            raise Rejected([rules.TOO_LARGE.at(op, name=op.name, size=op.type.size)])
-        operands = [self.constant(operand) for operand in op.operands]
-        if op.operands and op.type.size <= KNOWN_LIMIT and all(a is not None for a in operands):
-            try:
-                with np.errstate(all="raise"):
-                    self.known[op] = op.compute(*(a for a in operands if a is not None))
-            except ArithmeticError:
-                return  # a division by zero: the value is not known, whoever needs it says so
-
-    def constant(self, op: Op) -> Array | None:
-        """Return the value of an op where it is constant and small."""
-        if isinstance(op, nn.Constant) and op.type.size <= KNOWN_LIMIT:
-            return op.value.array
-        return self.known.get(op)
+        return self.builder.adopt(made, wanted, node.loc, self.ends.get(value))
 
 
 def _packed(graph: GraphProto) -> Iterator[str]:
@@ -301,18 +256,3 @@ def _packed(graph: GraphProto) -> Iterator[str]:
         if node.op_type == "Constant" and node.attribute:
             kinds.update(dict.fromkeys(node.output, node.attribute[0].t.data_type))
     return (name for name, kind in kinds.items() if DTYPES.get(kind) in ("int4", "uint4"))
-
-
-def _unnamed(op: Op) -> list[Op]:
-    """Return the ops that a converter has just made, each behind its operands."""
-    if op.name:
-        return []
-    found: list[Op] = []
-    for operand in op.operands:
-        found.extend(made for made in _unnamed(operand) if made not in found)
-    return [*found, op]
-
-
-def _located(finding: Diagnostic, loc: Loc) -> Diagnostic:
-    """Return a finding about an op in the making with the place of its node."""
-    return finding if finding.loc.nodes else dataclasses.replace(finding, loc=loc, subject=None)

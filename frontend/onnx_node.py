@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ai8xc.dialects import nn
-from ai8xc.frontend.onnx_rules import MALFORMED, NOT_CONSTANT, UNSUPPORTED, WRONG_ELEMENT
+from ai8xc.frontend.rules import MALFORMED, NOT_CONSTANT, UNSUPPORTED, WRONG_ELEMENT
 from ai8xc.ir.core import Op
 from ai8xc.ir.diag import Rejected, Rule
 from ai8xc.ir.loc import Loc
@@ -184,10 +184,3 @@ Converter = Callable[[Node], "Op | tuple[Op | None, ...]"]
 def shortest(value: float) -> float:
     """Return the float with the fewest digits that is this number in 32 bits."""
     return float(str(np.float32(value)))
-
-
-def constant(array: Array) -> nn.Constant:
-    """Return a constant op."""
-    from ai8xc.ir.core import Data
-
-    return nn.Constant(Data(array))

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ai8xc.frontend.onnx_rules import BEYOND_FLOAT, CONSTANT_TYPE, DAMAGED, EXTERNAL, TOO_LARGE
+from ai8xc.frontend.building import MAX_VALUES
+from ai8xc.frontend.rules import BEYOND_FLOAT, CONSTANT_TYPE, DAMAGED, EXTERNAL, TOO_LARGE
 from ai8xc.ir.diag import Rejected, Rule
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array, Element
 
 if TYPE_CHECKING:
     from onnx import TensorProto
-
-MAX_VALUES: Final = 2**27
-"""Largest tensor that is imported: far beyond the devices, half a gigabyte of floats."""
 
 DTYPES: Final[dict[int, str]] = {
     1: "float32",

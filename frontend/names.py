@@ -1,4 +1,4 @@
-"""Names of ONNX models as names of ops."""
+"""Names of framework models as names of ops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be wrong with an ONNX model, as rules."""
+"""What may be wrong with a model of a framework, as rules."""
 
 from __future__ import annotations
 
