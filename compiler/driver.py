@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 UNKNOWN_KIND = declare(
     "IR060",
     "`{name}` is of no kind that can be read",
-    "The suffix tells the kind of a model: `.onnx` is an ONNX model, `.ir` the text of a graph.",
+    """The suffix tells the kind of a model: `.onnx` is an ONNX model, `.pt2` what
+    `torch.export.save` writes, `.ir` the text of a graph.""",
 )
 NO_BACKEND = declare(
     "IR061",
@@ -60,6 +61,7 @@ Reader = Callable[[Path], "Graph"]
 
 READERS: Final[Mapping[str, str]] = {
     ".onnx": "ai8xc.frontend.onnx_model:read_onnx",
+    ".pt2": "ai8xc.frontend.torch_model:read_pt2",
     ".ir": "ai8xc.files:read_ir",
 }
 """Who reads a kind of file; imported when such a file comes."""
@@ -114,7 +116,21 @@ def load(path: Path) -> Graph:
         raise Rejected([finding], unusable=True)
     load_dialects()
     reader: Reader = pkgutil.resolve_name(place)
-    graph = reader(path)
+    return _verified(reader(path))
+
+
+def load_module(module: object, sample: Array | None) -> Graph:
+    """Return the network of a torch module for inputs like `sample`, verified.
+
+    Raises `Rejected` where it cannot be imported, and `TypeError` for what is no module.
+    """
+    from ai8xc.frontend.torch_export import import_module
+
+    load_dialects()
+    return _verified(import_module(module, None if sample is None else real_sample(sample)))
+
+
+def _verified(graph: Graph) -> Graph:
     findings = errors(verify(graph))
     if findings:
         raise Rejected(findings)
@@ -177,7 +193,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
 
 
 def compile(  # noqa: PLR0913 - the public name, as `ai8xc.compile`: all but two by keyword
-    model: str | Path,
+    model: str | Path | object,
     device: str = "max78000",
     *,
     sample: Array | None = None,
@@ -188,6 +204,7 @@ def compile(  # noqa: PLR0913 - the public name, as `ai8xc.compile`: all but two
 ) -> Result:
     """Compile a model for a device; raises `ai8xc.Rejected` where that cannot be done.
 
+    `model` is a file, or a torch module, which needs a sample: it is exported at inference.
     `sample` is one input (C x H x W or C x L), `calibration` many of them or arrays by the names
     of the inputs; integers count steps of 1/128. `network` are settings of the run, such as
     `{"input_mode": "fifo"}` (`ai8xc.dialects.settings`). `Result.write` writes the files.
@@ -197,26 +214,38 @@ def compile(  # noqa: PLR0913 - the public name, as `ai8xc.compile`: all but two
         if isinstance(calibration, Mapping) or calibration is None
         else {"x": calibration}
     )
+    sources = (Path(model),) if isinstance(model, str | Path) else ()
     options = Options(
         device,
         pipeline,
         network=network or {},
-        sample=sample,
+        sample=None if sample is None else np.asarray(sample),
         calibration=many,
         emit=frozenset(emit),
-        sources=(Path(model),),
+        sources=sources,
     )
-    return compile_graph(load(Path(model)), options)
+    return compile_graph(_loaded(model, sample), options)
 
 
-def check(model: str | Path, device: str = "max78000") -> list[Diagnostic]:
-    """Return everything that is wrong with a model for a device, and what should be known."""
+def check(
+    model: str | Path | object, device: str = "max78000", *, sample: Array | None = None
+) -> list[Diagnostic]:
+    """Return everything that is wrong with a model for a device, and what should be known.
+
+    A torch module needs a sample, for the shape of its input.
+    """
     try:
-        return compile_graph(load(Path(model)), Options(device)).diagnostics
+        return compile_graph(_loaded(model, sample), Options(device)).diagnostics
     except Rejected as rejected:
         if rejected.unusable:
             raise
         return rejected.diagnostics
+
+
+def _loaded(model: str | Path | object, sample: Array | None) -> Graph:
+    if isinstance(model, str | Path):
+        return load(Path(model))
+    return load_module(model, None if sample is None else np.asarray(sample))
 
 
 def _backend(options: Options) -> tuple[Device | None, Backend | None]:

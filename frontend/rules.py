@@ -26,11 +26,37 @@ NOT_UTF8 = declare(
     "the name {name} is not UTF-8",
     "ONNX names values, nodes and attributes by UTF-8 text.",
 )
+NOT_PT2 = declare(
+    "NN005",
+    "`{file}` is not an exported torch program: {why}",
+    """The file is not what `torch.export.save` writes today: it is damaged, in another format, or
+    older than torch 2.9. Export the model again: `torch.export.save(torch.export.export(model,
+    (sample,)), "model.pt2")`.""",
+)
+PICKLED = declare(
+    "NN006",
+    "tensor `{name}` is pickled",
+    """A pickle is a program, and nothing in a model file is executed. Dense tensors
+    on the CPU are saved as plain bytes: call `.cpu()` and `.contiguous()` before exporting.""",
+)
+NOT_EXPORTED = declare(
+    "NN007",
+    "`torch.export` cannot export the module: {why}",
+    """A module enters the compiler through `torch.export`, which follows its `forward` for one
+    sample. Control flow that depends on data and code that leaves torch cannot be followed; see
+    torch's own message and its manual of export.""",
+)
+NO_SAMPLE = declare(
+    "NN008",
+    "a torch module needs a sample to be compiled",
+    """A module does not tell the shape of its input. Give one input without the batch axis:
+    `ai8xc.compile(module, sample=x)`.""",
+)
 UNKNOWN_OP = declare(
     "NN010",
     "operator `{op}` is not supported",
     """The network has an operator that the compiler cannot express with the layers of the
-    accelerators. `ai8xc explain NN010` cannot list all of ONNX: supported are convolutions,
+    accelerators. `ai8xc explain NN010` cannot list all of them: supported are convolutions,
     linear layers, pools, element-wise arithmetic, simple activations, layout changes and
     quantisation.""",
 )

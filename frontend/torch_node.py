@@ -1,0 +1,159 @@
+"""One operation of an exported torch program as its converter sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ai8xc.dialects import nn
+from ai8xc.frontend.building import constant
+from ai8xc.frontend.pt2_file import Argument, Unreadable
+from ai8xc.frontend.rules import MALFORMED, NOT_CONSTANT, UNSUPPORTED, WRONG_ELEMENT
+from ai8xc.ir.core import Op
+from ai8xc.ir.diag import Rejected, Rule
+from ai8xc.ir.loc import Loc
+from ai8xc.ir.types import Array
+
+Ints = tuple[int, ...]
+
+LARGEST_INT = 2**31 - 1
+"""Sizes, strides and pads beyond this are refused before anything is computed with them."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operation: arguments by name, tensors among them as ops.
+
+    An argument that has its default is absent. `read` tells for each result whether anything
+    reads it, `known` has the values of ops that are constant.
+    """
+
+    op: str
+    loc: Loc
+    arguments: Mapping[str, Argument | Op]
+    read: tuple[bool, ...]
+    known: Mapping[Op, Array]
+
+    def malformed(self, why: str) -> Rejected:
+        """Return the exception for a call that breaks the operation's definition."""
+        return self.refuse(MALFORMED, why=why)
+
+    def unsupported(self, what: str, help: str | None = None) -> Rejected:
+        """Return the exception for a form of the operation that cannot be imported."""
+        return self.refuse(UNSUPPORTED, help=help, what=what)
+
+    def refuse(self, rule: Rule, *, help: str | None = None, **values: str) -> Rejected:
+        """Return the exception for a finding at this call."""
+        return Rejected([rule.at(self.loc, help=help, op=self.op, **values)])
+
+    def x(self, name: str = "self") -> Op:
+        """Return a tensor that must be there."""
+        found = self.arguments.get(name)
+        if not isinstance(found, Op):
+            raise self.malformed(f"`{name}` is no tensor")
+        return found
+
+    def real(self, name: str = "self") -> Op:
+        """Return a tensor of floating point numbers that must be there."""
+        found = self.x(name)
+        self.must_be(found, name, found.type.is_float)
+        return found
+
+    def optional(self, name: str) -> Op | None:
+        """Return a tensor of floating point numbers, None where it is absent."""
+        return None if self.arguments.get(name) is None else self.real(name)
+
+    def must_be(self, value: Op, name: str, right: bool) -> None:
+        """Raise `Rejected` about the element type of an argument unless it is right."""
+        if not right:
+            raise self.refuse(WRONG_ELEMENT, element=value.type.element, name=name)
+
+    def tensors(self, name: str = "tensors") -> tuple[Op, ...]:
+        """Return a list of tensors that must not be empty."""
+        found = self.arguments.get(name)
+        if not isinstance(found, tuple) or not found:
+            raise self.malformed(f"`{name}` is no list of tensors")
+        ops = tuple(op for op in found if isinstance(op, Op))
+        if len(ops) != len(found):
+            raise self.malformed(f"`{name}` is no list of tensors")
+        return ops
+
+    def operand(self, name: str, like: Op) -> Op:
+        """Return a tensor or a number; a number has the element type of `like`."""
+        found = self.arguments.get(name)
+        if isinstance(found, Op):
+            return found
+        kind = np.float32 if like.type.is_float else np.int64
+        return constant(np.array(self.number(name), kind))
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """Return a number, or the value of a constant of one element."""
+        found = self.arguments.get(name)
+        if isinstance(found, Op):
+            value = found.value.array if isinstance(found, nn.Constant) else self.known.get(found)
+            if value is None or value.size != 1:
+                raise self.refuse(NOT_CONSTANT, name=name)
+            return float(value.reshape(-1)[0])
+        if found is None and default is not None:
+            return default
+        if not isinstance(found, int | float):
+            raise self.malformed(f"`{name}` is no number")
+        return found
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        """Return an integer."""
+        found = self.arguments.get(name)
+        if found is None and default is not None:
+            return default
+        if not isinstance(found, int):
+            raise self.malformed(f"`{name}` is no integer")
+        return found
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Return a truth value."""
+        return bool(self.integer(name, int(default)))
+
+    def text(self, name: str, default: str) -> str:
+        """Return a string."""
+        found = self.arguments.get(name)
+        return found if isinstance(found, str) else default
+
+    def ints(self, name: str, count: int | None = None, default: int | None = None) -> Ints:
+        """Return a list of integers; a single one stands for `count` of them.
+
+        An absent or empty list is `count` times the default.
+        """
+        found = self.arguments.get(name)
+        if isinstance(found, int):
+            found = (found,)
+        if count is not None and default is not None and not found:
+            return (default,) * count
+        if isinstance(found, Unreadable) or not isinstance(found, tuple):
+            raise self.malformed(f"`{name}` is no list of integers")
+        values = tuple(value for value in found if isinstance(value, int))
+        if len(values) != len(found) or any(abs(value) > LARGEST_INT for value in values):
+            raise self.malformed(f"`{name}` is no list of moderate integers")
+        if count is not None and len(values) == 1:
+            return values * count
+        if count is not None and len(values) != count:
+            raise self.malformed(f"`{name}` has {len(values)} values, {count} are needed")
+        return values
+
+    def axis(self, value: int, rank: int, *, end: bool = False) -> int:
+        """Return an axis as a number from 0; `end` allows the position behind the last one."""
+        if not -rank - end <= value < rank + end:
+            raise self.malformed(f"axis {value} of a tensor with {rank} axes")
+        return value + rank + end if value < 0 else value
+
+    def axes(self, values: Sequence[int], rank: int) -> Ints:
+        """Return axes as sorted numbers from 0; none may come twice."""
+        found = sorted(self.axis(value, rank) for value in values)
+        if len(set(found)) != len(found):
+            raise self.malformed("an axis is named twice")
+        return tuple(found)
+
+
+Converter = Callable[[Node], "Op | tuple[Op | None, ...]"]
+"""From an operation to its results; ops that it makes are named and located by the importer."""
