@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,8 @@ class Node:
 
     def refuse(self, rule: Rule, *, help: str | None = None, **values: str) -> Rejected:
         """Return the exception for a finding at this call."""
-        return Rejected([rule.at(self.loc, help=help, op=self.op, **values)])
+        fields: dict[str, Any] = values  # fill the message of the rule
+        return Rejected([rule.at(self.loc, help=help, op=self.op, **fields)])
 
     def x(self, name: str = "self") -> Op:
         """Return a tensor that must be there."""
