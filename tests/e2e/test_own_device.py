@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from ai8xc.backends.base import backends
 from ai8xc.cli.main import cli
 from ai8xc.data_files import add_device, read_description, read_registers
 
@@ -16,6 +17,12 @@ ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "examples/devices/small_device.py"
 NAME = "max78000_small"
 HALF_OF_THE_COLUMNS = 384
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_after_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ai8xc.data_files._BROUGHT", {})
+    monkeypatch.setattr("ai8xc.backends.base._BACKENDS", dict(backends()))
 
 
 def ai8xc(*arguments: object) -> Result:
