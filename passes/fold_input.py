@@ -42,7 +42,7 @@ class FoldInput(Pass):
         if not isinstance(conv, q.Conv) or not _folds(conv, device):
             return graph
         made = _folded(x, conv)
-        if made.type.shape != conv.type.shape:
+        if made.type.shape != conv.type.shape or (_cut(made) and not _pooled(graph, conv)):
             return graph
         new: dict[Op, Op] = {conv: made}
         ops: list[Op] = []
@@ -56,6 +56,18 @@ class FoldInput(Pass):
         outputs = [new[op] for op in graph.outputs]
         folded = make_graph(graph.name, graph.level, ops, outputs, graph.attributes)
         return _without_old(folded, x).having(fold=conv.geometry.strides)
+
+
+def _cut(made: q.Conv) -> bool:
+    """Whether no window with equal padding gives so many columns: one of them must be left out."""
+    return (made.x.type.shape[3] - made.type.shape[3]) % 2 == 1
+
+
+def _pooled(graph: Graph, conv: q.Conv) -> bool:
+    """Whether only pools read the value; they may stop before its last column."""
+    readers = [op for op in graph.ops if conv in op.operands]
+    pools = all(isinstance(op, q.MaxPool | q.AveragePool) for op in readers)
+    return pools and conv not in graph.outputs
 
 
 def _without_old(graph: Graph, old: Op) -> Graph:

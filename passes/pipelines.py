@@ -38,6 +38,7 @@ _LAYERS: Final[Sequence[tuple[str, str]]] = (
     ("split-pools", "padding of pools becomes a layer, which the next pass fits"),
     ("fit-kernels", "last, since the passes above make windows and padding"),
     ("fuse-layers", "one layer for each op with weights; the rest joins the layers that read it"),
+    ("widen-binary", "what layers store is known now, and how many columns that takes is not yet"),
     ("insert-copies", "a tensor that no layout serves for all its readers exists twice"),
     ("place-layers", "processors, offsets and kernel columns depend on each other: one search"),
     ("check-placement", "a second opinion follows every byte before registers are made of it"),

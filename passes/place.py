@@ -116,7 +116,8 @@ def _input_formats(graph: Graph, device: Device) -> list[Op | None]:
     if Settings.of(graph).fifo:
         return [None]
     sole = len(first.xs) == 1 and len(graph.inputs) == 1 and graph.uses[source] == 1
-    weighted = isinstance(first, ai8x.Weighted) and first.parts == 1
+    flat = isinstance(first, ai8x.Linear) and first.flatten  # counts its pixels as passes
+    weighted = isinstance(first, ai8x.Weighted) and first.parts == 1 and not flat
     few = source.type.shape[1] <= device.memories
     if sole and weighted and few and not is_grouped(first) and source in graph.inputs:
         return [None, source]

@@ -95,9 +95,9 @@ class HardwareNetwork:
 
     @cached_property
     def outputs(self) -> tuple[HardwareLayer, ...]:
-        """The layers whose values the graph returns, in order of their numbers."""
-        returned = set(self.graph.outputs)
-        return tuple(layer for layer in self.by_slot if layer.op in returned)
+        """The layers whose values the graph returns, in the order of the graph's outputs."""
+        by_op = {layer.op: layer for layer in self.sequence}
+        return tuple(by_op[op] for op in self.graph.outputs if isinstance(op, Layer))
 
     @property
     def any_streaming(self) -> bool:

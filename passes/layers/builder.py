@@ -201,6 +201,8 @@ class Builder:
                 feed = self.tensor(op.x)
         if feed.pool is not None and not pools:
             feed = self.tensor(op.x)
+        if isinstance(op, q.Conv) and op.groups > 1 and feed.has_holes:
+            feed = self.tensor(op.x)
         return feed
 
     def conv(self, op: q.Conv) -> Feed:

@@ -50,6 +50,15 @@ class Feed:
         return self.is_whole and self.pool is None and self.gather == "channels"
 
     @property
+    def has_holes(self) -> bool:
+        """Whether tensors side by side leave processors free between them.
+
+        Each starts at a multiple of four.
+        """
+        joins = len(self.xs) > self.parts and self.gather == "channels"
+        return joins and any(x.type.shape[1] % 4 for x in self.xs[:-1])
+
+    @property
     def pixels(self) -> int:
         """Rows times columns."""
         return self.shape[1] * self.shape[2]
@@ -85,7 +94,7 @@ def combined(operation: Operation, feeds: Sequence[Feed]) -> Feed | None:
     """
     first = feeds[0]
     for feed in feeds:
-        if feed.parts > 1 or feed.gather != "channels" or _has_holes(feed):
+        if feed.parts > 1 or feed.gather != "channels" or feed.has_holes:
             return None
         if (feed.pool, feed.crop, feed.view, feed.flat) != (
             first.pool,
@@ -99,14 +108,6 @@ def combined(operation: Operation, feeds: Sequence[Feed]) -> Feed | None:
         first = replace(first, view=(channels, *first.view[1:]))
     xs = tuple(x for feed in feeds for x in feed.xs)
     return replace(first, xs=xs, parts=len(feeds), eltwise=operation)
-
-
-def _has_holes(feed: Feed) -> bool:
-    """Whether tensors side by side leave processors free between them.
-
-    All operands lie on the same processors, and tensors start at a multiple of four.
-    """
-    return any(x.type.shape[1] % 4 for x in feed.xs[:-1])
 
 
 def joined(feeds: Sequence[Feed]) -> Feed | None:

@@ -183,16 +183,17 @@ def state(graph: Graph, device: Device, chw: Op | None = None) -> Problem | Conf
             if conflict is not None:
                 return conflict
     for layer in layers:
-        if _keeps_processors(layer) and not problem.starts.tie(layer, layer.xs[0], 0):
+        tied = not _keeps_processors(layer) or problem.starts.tie(layer, layer.xs[0], 0)
+        if not tied and not is_grouped(layer):
             return Conflict(layer)
     return problem
 
 
 def _keeps_processors(layer: ai8x.Layer) -> bool:
-    """Whether a layer writes to the processors it reads from.
+    """Whether a layer writes to the processors it reads from, where that can be.
 
-    Layers without operator stay within their group (rule PASS-MAP); depthwise ones that move
-    work, but slower (DW-MOVE).
+    Layers without operator stay within their group (rule PASS-MAP); depthwise ones may move, but
+    are slower then (DW-MOVE).
     """
     if isinstance(layer, ai8x.Passthrough):
         return True

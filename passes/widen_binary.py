@@ -1,0 +1,71 @@
+"""One-bit weights in a form that the kernel memory can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from ai8xc.device import Device
+from ai8xc.dialects import ai8x
+from ai8xc.ir.core import Graph, Op, make_graph
+from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.passes.layers.limits import lanes_of, passes_of
+
+
+@register
+@dataclass(frozen=True)
+class WidenBinary(Pass):
+    """Give 2 bits to weights of +1 and -1 where zeros are stored with them, or no device has them.
+
+    A dilated kernel has zeros between its values, and a pass that is not full has them for the
+    channels that are absent: neither is +1 or -1. What one stored bit means is one setting of the
+    whole network (CTL, bit `binary`), so that weights of 0 and -1 get 2 bits beside binary ones.
+    """
+
+    name: ClassVar[str] = "widen-binary"
+    needs: ClassVar[frozenset[str]] = frozenset({"ai8x"})
+
+    def run(self, graph: Graph, ctx: PassContext) -> Graph:
+        """Return the graph with at most one kind of one-bit weights."""
+        device = ctx.need(Device)
+        layers = [op for op in graph.ops if isinstance(op, ai8x.Weighted)]
+        binary = {layer for layer in layers if layer.weight.type.element == "bin"}
+        wide = {layer for layer in binary if stores_zeros(layer, device)}
+        if not device.has("binary-weights"):
+            wide = binary
+        if binary - wide:
+            wide |= {layer for layer in layers if layer.weight.type.element == "i1"}
+        return _widened(graph, wide) if wide else graph
+
+
+def stores_zeros(layer: ai8x.Weighted, device: Device) -> bool:
+    """Whether kernels are stored with values that the weights do not have."""
+    channels = layer.in_shape[0]
+    if isinstance(layer, ai8x.Conv1d) and layer.dilation != (1, 1):
+        return True
+    return channels != passes_of(channels, device) * lanes_of(channels, device)
+
+
+def _widened(graph: Graph, layers: set[ai8x.Weighted]) -> Graph:
+    """Return the graph with 2-bit weights in these layers, their total shift unchanged."""
+    new: dict[Op, Op] = {}
+    ops: list[Op] = []
+    for op in graph.ops:
+        for made in _with_weights(op, layers):
+            current = made.with_operands(new)
+            new[op] = current
+            ops.append(current)
+    outputs = [new[op] for op in graph.outputs]
+    return make_graph(graph.name, graph.level, ops, outputs, graph.attributes)
+
+
+def _with_weights(op: Op, layers: set[ai8x.Weighted]) -> Iterator[Op]:
+    """Yield the weights of a layer that needs others, and the op."""
+    if not isinstance(op, ai8x.Weighted) or op not in layers:
+        yield op
+        return
+    assert isinstance(op.weight, ai8x.Constant)
+    weight = replace(op.weight, element="i2")
+    yield weight
+    yield replace(op, weight=weight, output_shift=op.output_shift + 1)
