@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -49,23 +48,21 @@ def stores_zeros(layer: ai8x.Weighted, device: Device) -> bool:
 
 def _widened(graph: Graph, layers: set[ai8x.Weighted]) -> Graph:
     """Return the graph with 2-bit weights in these layers, their total shift unchanged."""
+    others = {op.weight for op in graph.ops if isinstance(op, ai8x.Weighted) and op not in layers}
+    weights = {op.weight for op in layers}
     new: dict[Op, Op] = {}
+    wider: dict[Op, Op] = {}
     ops: list[Op] = []
     for op in graph.ops:
-        for made in _with_weights(op, layers):
-            current = made.with_operands(new)
-            new[op] = current
-            ops.append(current)
+        if isinstance(op, ai8x.Constant) and op in weights:
+            wider[op] = replace(op, element="i2")
+            ops += [wider[op], *([op] if op in others else [])]
+            continue
+        current = op.with_operands(new)
+        if isinstance(current, ai8x.Weighted) and op in layers:
+            shift = current.output_shift + 1
+            current = replace(current, weight=wider[current.weight], output_shift=shift)
+        new[op] = current
+        ops.append(current)
     outputs = [new[op] for op in graph.outputs]
     return make_graph(graph.name, graph.level, ops, outputs, graph.attributes)
-
-
-def _with_weights(op: Op, layers: set[ai8x.Weighted]) -> Iterator[Op]:
-    """Yield the weights of a layer that needs others, and the op."""
-    if not isinstance(op, ai8x.Weighted) or op not in layers:
-        yield op
-        return
-    assert isinstance(op.weight, ai8x.Constant)
-    weight = replace(op.weight, element="i2")
-    yield weight
-    yield replace(op, weight=weight, output_shift=op.output_shift + 1)
