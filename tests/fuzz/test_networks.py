@@ -6,10 +6,10 @@ The long form is `benchmarks/fuzz.py`.
 from random import Random
 
 import pytest
-from fuzz.networks import legal
-from fuzz.verdict import verdict
 
 from ai8xc.device import load_device
+from fuzz.networks import legal
+from fuzz.verdict import verdict
 
 SEEDS = range(25)
 
