@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import training_vectors
-from torch import Tensor, nn
 
-from ai8xc.training import layers
+torch = pytest.importorskip("torch")
 
-Arrays = dict[str, np.ndarray]
+from torch import Tensor, nn  # noqa: E402 - only where torch is
+
+from ai8xc.training import layers  # noqa: E402 - needs torch
 
 FLOAT_TOLERANCE = 4e-7
 FILES = [path for path in training_vectors.files() if path.stem.rpartition("_ai")[1]]
