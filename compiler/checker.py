@@ -9,6 +9,7 @@ are those of the memory description, sections 1.6, 1.7, 2.1, 3.1 and 3.2.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -17,8 +18,9 @@ import numpy as np
 
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x
+from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Graph, Op
-from ai8xc.ir.diag import Diagnostic, declare
+from ai8xc.ir.diag import Diagnostic, Rule, declare
 from ai8xc.ir.types import Array
 
 MISPLACED = declare(
@@ -28,6 +30,34 @@ MISPLACED = declare(
     with places of its own (text, or a vendor description) must obey the layouts of the memories;
     in a placement that the compiler chose, this is a mistake of the compiler.""",
 )
+
+OVERWRITTEN = declare(
+    "MEM-OVER-IN",
+    "data are overwritten before they were read: {why}",
+    """Two tensors that are needed at the same time must not share bytes of a data memory, and a
+    layer must not write to words that it reads, since the order of both is not relied on.""",
+    title="data that are still needed",
+    level="network",
+    source="hardware semantics, section 2.12",
+    limit="no common bytes while both are needed",
+    cure="move one of them by its offset, or to other processors",
+)
+NOT_WRITTEN = declare(
+    "OPROC-NEXT",
+    "`{layer}` reads where nothing was written: {why}",
+    """A layer reads from the memories of its processors, at its input offset. The layer that
+    computes the data must write to the same processors, at the same offset and with the same gaps.
+    The vendor's tool does not check this.""",
+    title="outputs lie where they are read",
+    level="network",
+    source="hardware semantics, section 2.9",
+    limit="the processors, offset and gaps of the reader",
+    cure="set `output_processors` and `out_offset` of the layer before to what this one reads",
+)
+
+WORD: Final = 4
+PASS: Final = 64
+"""Bytes of a word; channels of a pass."""
 
 UNUSED: Final = -1
 GARBAGE: Final = -2
@@ -45,7 +75,11 @@ def check(
 
 
 class _WrongError(Exception):
-    """What is wrong with a layer."""
+    """What is wrong with a layer, and the rule that it breaks."""
+
+    def __init__(self, why: str, rule: Rule = MISPLACED) -> None:
+        self.rule = rule
+        super().__init__(why)
 
 
 @dataclass
@@ -67,6 +101,11 @@ class _Replay:
         width = max(device.kernel_columns, device.kernel_columns_large)
         self.columns = np.zeros((device.processors, width), bool)
 
+    @cached_property
+    def overlap(self) -> bool:
+        """Whether the user answers for layers that overwrite what they read."""
+        return Settings.of(self.graph).overlap
+
     def run(self) -> Iterator[Diagnostic]:
         layers = ai8x.layers(self.graph.ops)
         for op in (*self.graph.inputs, *layers):
@@ -78,13 +117,25 @@ class _Replay:
                     self.load(layers)
                 self.execute(layer)
             except _WrongError as wrong:
-                yield MISPLACED.at(layer, layer=layer.name, why=str(wrong))
+                yield wrong.rule.at(layer, layer=layer.name, why=str(wrong))
+                self.assume(layer)
         for output in self.graph.outputs:
             if isinstance(output, ai8x.Layer) and output.place is not None:
                 try:
                     self.read_output(output, output.place)
                 except _WrongError as wrong:
-                    yield MISPLACED.at(output, layer=output.name, why=str(wrong))
+                    yield wrong.rule.at(output, layer=output.name, why=str(wrong))
+
+    def assume(self, layer: ai8x.Layer) -> None:
+        """Write the output of a layer that is wrong: its readers are judged by themselves."""
+        place = layer.place
+        with suppress(_WrongError):
+            if place is not None:
+                outputs, passes = self.lanes(place.output_processors, layer.type.shape[1], "")
+                labels = self.labels(layer)[0].reshape(layer.type.shape[1], -1)
+                wide = 4 if layer.type.element == "i32" else 1
+                step = place.write_gap + 1
+                self.store(labels, outputs, place.out_offset, passes, step, wide)
 
     def limits(self, layers: Sequence[ai8x.Layer]) -> None:
         used = 0
@@ -240,8 +291,9 @@ class _Replay:
         share = self.device.processors_per_memory
         for memory in range(self.device.memories):
             if place.processors >> share * memory & (1 << share) - 1:
-                if self.rolling[memory, first : first + words].any():
-                    raise _WrongError(f"its buffer shares words of memory {memory} with another")
+                if self.rolling[memory, first : first + words].any() and not self.overlap:
+                    what = f"the buffer of `{layer.name}` shares words of memory {memory}"
+                    raise _WrongError(f"{what} with another", OVERWRITTEN)
                 self.rolling[memory, first : first + words] = True
                 self.memory[memory, 4 * first : 4 * (first + words)] = GARBAGE
         return self.rolling
@@ -279,7 +331,10 @@ class _Replay:
                 held = self.memory[memory, bytes_]
                 wrong = np.flatnonzero(held != values[channel])
                 if wrong.size:
-                    raise _WrongError(self.describe(number, channel, int(wrong[0]), held, values))
+                    pixel = int(wrong[0])
+                    never = held[pixel] == UNUSED
+                    rule = NOT_WRITTEN if never else OVERWRITTEN
+                    raise _WrongError(self.describe(number, channel, pixel, held, values), rule)
                 touched[memory, bytes_ // 4] = True
         return touched
 
@@ -330,11 +385,14 @@ class _Replay:
         passes: int,
         reading: Array,
     ) -> None:
-        """A layer does not write to words that it reads: the order of both is not relied on."""
+        """A layer does not write to words that it reads, unless it has provably read them."""
+        if self.overlap or _writes_behind(layer, place):
+            return
         both = reading & self.written(layer, place, outputs, passes)
         if both.any():
             memory, word = (int(axis[0]) for axis in np.nonzero(both))
-            raise _WrongError(f"it overwrites its own input at byte {4 * word}, memory {memory}")
+            what = f"`{layer.name}` overwrites its own input at byte {4 * word}, memory {memory}"
+            raise _WrongError(what, OVERWRITTEN)
 
     def check_passthrough(self, place: ai8x.Place) -> None:
         """Layers without operator write each group's channels closely packed into the group."""
@@ -421,7 +479,32 @@ class _Replay:
             if (held != values).any():
                 pixel = int(np.flatnonzero(held != values)[0])
                 found = self.named(int(held[pixel]))
-                raise _WrongError(f"at the end, its channel {channel}, pixel {pixel} is {found}")
+                what = f"at the end, channel {channel}, pixel {pixel} is {found}"
+                raise _WrongError(what, OVERWRITTEN)
+
+
+def _writes_behind(layer: ai8x.Layer, place: ai8x.Place) -> bool:
+    """Whether a layer has read every word of its input that it overwrites.
+
+    With one pass in and out, results are written in the order of pixels, each when its window has
+    been read. Row r of the output is written once the windows above it are done; it stays below
+    the top row of its own windows, (r - pad) * stride, so no later window reads what it replaces.
+    """
+    single = max(layer.in_shape[0], layer.type.shape[1]) <= PASS and layer.parts == 1
+    plain = not (layer.mode.chw or layer.mode.streaming or place.read_gap or place.write_gap)
+    dilated = isinstance(layer, ai8x.Conv1d) and layer.dilation[0] > 1
+    turned = isinstance(layer, ai8x.ConvTranspose2d) or layer.type.element == "i32"
+    if not (single and plain) or dilated or turned:
+        return False
+    flat = isinstance(layer, ai8x.Linear) and layer.flatten
+    stride = layer.pool.strides[0] if layer.pool else 1
+    pad = layer.pad[0] if isinstance(layer, ai8x.Conv2d | ai8x.Conv1d) else 0
+    _, _, rows, columns = layer.type.shape
+    return not flat and all(
+        place.out_offset + WORD * ((row + 1) * columns - 1)
+        < place.in_offset + WORD * max(0, row - pad) * stride * layer.in_shape[2]
+        for row in range(rows)
+    )
 
 
 def _content(op: Op) -> object:

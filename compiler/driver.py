@@ -276,7 +276,7 @@ def _too_early(graph: Graph, backend: Backend, kinds: Sequence[str]) -> Rejected
 def _default_pipeline(level: str, backend: Backend | None) -> str:
     """Return the road from a level to the end."""
     if level == "ai8x":
-        return backend.lowering if backend else ""
+        return f"check-rules,{backend.lowering}" if backend else ""
     parts = {"nn": ["float", "integer"], "q": []}.get(level)
     if parts is None:
         return ""

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ai8xc.device import Device
 from ai8xc.ir.core import Graph
 from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.passes.hardware import streaming_rules as _streams  # noqa: F401 - makes them known
 from ai8xc.rules.catalogue import check
 
 

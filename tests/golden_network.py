@@ -57,6 +57,7 @@ def case_settings(case: Case, snoop: tuple[int, ...] = ()) -> Settings:
         write_zeros="--write-zero-registers" in on,
         repeat=number("--repeat-layers", 1),
         link_layers="--link-layer" in on,
+        overlap="--overlap-data" in on,
         snoop=snoop,
         stream_start=number("--override-start"),
         stream_delta1=number("--override-delta1"),

@@ -24,6 +24,8 @@ class Settings:
     `zero_memories`: clear all memories first. `write_zeros`: write registers that are 0
     too. `repeat`: the layers are configured so many times.
     `link_layers`: every layer names the next one. `snoop`: values of the snooper registers.
+    `overlap`: layers
+    may write where data are still read; that they do so in time is not checked.
     `stream_...`: manual values for the counters of the start layer, and (`more`) amounts added to
     those of the others.
     """
@@ -44,6 +46,7 @@ class Settings:
     repeat: int = 1
     link_layers: bool = False
     snoop: tuple[int, ...] = ()
+    overlap: bool = False
     stream_start: int | None = None
     stream_delta1: int | None = None
     stream_delta2: int | None = None
