@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import ClassVar
 
 from ai8xc.device import Device
@@ -109,7 +110,8 @@ def _problems(graph: Graph, device: Device) -> Iterator[Problem]:
 def _input_formats(graph: Graph, device: Device) -> list[Op | None]:
     """Return None (HWC), and the input where it can be loaded one channel a memory (CHW).
 
-    Only the first layer can read it so, in one pass, one operand (rules INP-CHW).
+    Only the first layer can read it so, in one pass, one operand (rules INP-CHW). A matrix on
+    several pixels takes a pass for each of them.
     """
     first = ai8x.layers(graph.ops)[0]
     source = first.xs[0]
@@ -119,9 +121,10 @@ def _input_formats(graph: Graph, device: Device) -> list[Op | None]:
     flat = isinstance(first, ai8x.Linear) and first.flatten  # counts its pixels as passes
     weighted = isinstance(first, ai8x.Weighted) and first.parts == 1 and not flat
     few = source.type.shape[1] <= device.memories
-    if sole and weighted and few and not is_grouped(first) and source in graph.inputs:
-        return [None, source]
-    return [None]
+    flat = isinstance(first, ai8x.Linear) and first.flatten and prod(first.pooled_shape[1:]) > 1
+    if not sole or not weighted or not few or flat or is_grouped(first):
+        return [None]
+    return [None, source] if source in graph.inputs else [None]
 
 
 def _placed(found: _Attempt) -> Graph:

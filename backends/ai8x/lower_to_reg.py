@@ -190,8 +190,11 @@ def _output_values(
 
 
 def _unloads(network: HardwareNetwork) -> Iterable[Op]:
-    names = dict(zip(network.graph.outputs, network.graph.output_names, strict=True))
-    for layer in network.outputs:
+    """Yield the outputs in the order of the model, which need not be that of the layers."""
+    layers: dict[Op, HardwareLayer] = {layer.op: layer for layer in network.outputs}
+    graph = network.graph
+    for op, name in zip(graph.outputs, graph.output_names, strict=True):
+        layer = layers[op]
         channels, rows, columns = layer.out_shape
         yield reg.Unload(
             Mask(layer.output_processors),
@@ -201,7 +204,7 @@ def _unloads(network: HardwareNetwork) -> Iterable[Op]:
             offset=layer.place.out_offset,
             gap=layer.place.write_gap,
             wide=layer.wide,
-            output=names[layer.op],
-            name=f"unload.{layer.op.name}",
+            output=name,
+            name=f"unload.{name}",
             loc=layer.op.loc,
         )

@@ -65,6 +65,8 @@ def check_layer(context: Context, findings: Findings) -> None:
             if context.registers.map.has(register) and found != expected:
                 _report(context, f"`{register}.{field}` is {found}, not {expected}", findings)
     _check_groups(context, findings)
+    if context.layer.chw and context.layer.words_per_pixel > 1:
+        _report(context, "channels of their own (CHW) are read in more than one pass", findings)
     if not context.copies and context.layer.kernels % context.layer.passes:
         message = f"{context.layer.kernels} kernels are not divisible by the passes"
         _report(context, message, findings)

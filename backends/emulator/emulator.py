@@ -158,7 +158,7 @@ class Emulator:
         match found.memory.name:
             case "data":
                 self._memories.data.load(instance, found.word, values, self._control.load_event)
-            case "kernel" if self._express(found.group):
+            case "kernel" if self._packed(found):
                 lost = self._memories.kernels.load_packed(instance, values)
                 if lost:
                     message = f"{lost} packed columns leave the memory of processor {instance}"
@@ -199,6 +199,10 @@ class Emulator:
 
     def _express(self, group: int) -> bool:
         return bool(self._registers.field("CTL", "express", group))
+
+    def _packed(self, found: MemoryPlace) -> bool:
+        kernels = self._memories.kernels
+        return self._express(found.group) and kernels.expects(_instance(found), found.word)
 
     def _peek(self, address: int) -> int:
         """A word without the sanitizer, for byte writes."""

@@ -73,9 +73,11 @@ def gather(layer: Layer, source: Frame) -> Gathered:
         lanes, state = source.read(memories, layer.read_word, count)
         values = lanes.reshape(len(memories), -1)[position, : layer.pixels]
         known = np.repeat(state == DEFINED, PIXELS_PER_WORD, axis=1)[:, : layer.pixels]
-        shape = (len(position), 1, 1, height, width)
+        planes = values.reshape(len(position), 1, 1, height, width)
+        shape = (len(position), layer.passes, layer.operands, height, width)
         unknown = _unknown(known[:, :, None], height, width)
-        return Gathered(values.reshape(shape), memories, layer.read_word, state, unknown)
+        repeated = np.broadcast_to(planes, shape)  # more than one of each is reported
+        return Gathered(repeated, memories, layer.read_word, state, unknown)
     step, words = layer.read_step, layer.words_per_pixel
     lanes, state = source.read(memories, layer.read_word, layer.pixels * step)
     pixels = lanes.reshape(len(memories), layer.pixels, step, LANES)[:, :, :words]

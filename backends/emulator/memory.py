@@ -92,9 +92,13 @@ class DataMemory(Frame):
 
 @dataclass
 class _Express:
-    """The cursor of the packed loader: bytes that do not fill a column yet wait here."""
+    """The cursor of the packed loader: bytes that do not fill a column yet wait here.
+
+    `word` is where the next word of the stream is written.
+    """
 
     column: int
+    word: int
     waiting: bytes = b""
 
 
@@ -115,11 +119,17 @@ class KernelMemory:
 
     def select(self, processor: int, word: int) -> None:
         """Set the start column of the packed loader: the byte write of 1 to `address | 1`."""
-        self._express[processor] = _Express(word)
+        self._express[processor] = _Express(word, word)
+
+    def expects(self, processor: int, word: int) -> bool:
+        """Whether the packed loader of a processor goes on at this word; others are plain."""
+        cursor = self._express.get(processor)
+        return cursor is not None and cursor.word == word
 
     def load_packed(self, processor: int, values: Words) -> int:
         """Append words, most significant byte first; returns how many columns did not fit."""
-        cursor = self._express.setdefault(processor, _Express(0))
+        cursor = self._express[processor]
+        cursor.word += len(values)
         data = cursor.waiting + values.astype(">u4").tobytes()
         count, rest = divmod(len(data), COLUMN_BYTES)
         first, cursor.column = cursor.column, cursor.column + count

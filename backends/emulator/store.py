@@ -157,9 +157,10 @@ def check_torn(layer: Layer, gathered: Gathered, data: DataMemory, findings: Fin
 
     The sign is a word whose replaced writer still supplies other words of the same input.
     """
-    stop = gathered.first + gathered.state.shape[1]
-    writer = data.writer[gathered.memories, gathered.first : stop]
-    replaced = data.replaced[gathered.memories, gathered.first : stop]
+    stop = min(gathered.first + gathered.state.shape[1], data.count)
+    read = _read_words(layer, max(0, stop - gathered.first))
+    writer = data.writer[gathered.memories, gathered.first : stop][:, read]
+    replaced = np.where(read, data.replaced[gathered.memories, gathered.first : stop], 0)
     lost = replaced[replaced > 0]
     if not lost.size:
         return
@@ -175,3 +176,11 @@ def check_torn(layer: Layer, gathered: Gathered, data: DataMemory, findings: Fin
             layer=layer.index,
         )
     )
+
+
+def _read_words(layer: Layer, count: int) -> NDArray[np.bool_]:
+    """Which words from the first one on are read: those between the pixels may be another's."""
+    if layer.chw:
+        return np.ones(count, np.bool_)
+    used: NDArray[np.bool_] = np.arange(count) % layer.read_step < layer.words_per_pixel
+    return used
