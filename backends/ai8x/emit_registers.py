@@ -17,7 +17,6 @@ from ai8xc.backends.ai8x.unload import unload_words
 from ai8xc.dialects.reg import Program
 from ai8xc.ir.types import Array
 
-
 EXECUTED: Final = ("cnn_init", "cnn_configure", "cnn_start", "CNN_ISR")
 """The functions that an inference runs, in order; the others stop one and let it go on."""
 

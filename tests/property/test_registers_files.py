@@ -27,11 +27,11 @@ from test_placement import FULL
 
 INEXACT = "AX118"
 """The note on a mean that is taken in steps: its result may be another one."""
-DTYPES = {"output": np.int32}
 NAMES = [
-    "weights_address", "weights_value", "bias_address", "bias_value", "input_address", "input_value",
-    "expected_address", "expected_mask", "expected_value", "unload",
-]  # fmt: skip
+    *(f"{what}_{part}" for what in ("weights", "bias", "input") for part in ("address", "value")),
+    *(f"expected_{part}" for part in ("address", "mask", "value")),
+    "unload",
+]
 
 
 def compiled(graph: Graph, device: str, sample: np.ndarray) -> Result | None:
@@ -101,7 +101,8 @@ def prove(device: str, graph: Graph, seed: int, memory_first: bool) -> None:
     assert emulator.idle
     assert emulator.findings == []
     arrays = np.load(io.BytesIO(result.files["memory.npz"]))
-    known = zip(*(arrays[f"expected_{k}"].tolist() for k in ("address", "mask", "value")))
+    parts = (arrays[f"expected_{k}"].tolist() for k in ("address", "mask", "value"))
+    known = zip(*parts, strict=True)
     assert all(emulator.read(address) & mask == value for address, mask, value in known)
     expected = interp.run(graph, {graph.inputs[0].name: sample[None]})
     found = outputs(arrays, len(expected))
