@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ai8xc.training.layers import arithmetic, state
 from ai8xc.training.layers.context import Mode, settings_for
 from ai8xc.training.layers.errors import LayerError
 
@@ -26,12 +27,7 @@ class Elementwise(nn.Module):
         self.mode: Mode = settings.mode
         self.calibrated = False
         if settings.shift_rule == "calibrated":
-            self._add_thresholds()
-
-    def _add_thresholds(self) -> None:
-        self.calibrated = True
-        self.register_buffer("activation_threshold", torch.zeros(()))
-        self.register_buffer("clamp_activation", torch.zeros(1, dtype=torch.bool))
+            state.add_thresholds(self)
 
     def forward(self, *operands: Tensor) -> Tensor:
         """Return the combination, clamped to the range of the mode."""
@@ -40,7 +36,10 @@ class Elementwise(nn.Module):
         y = operands[0]
         for operand in operands[1:]:
             y = self._combined(y, operand)
-        return self._clamped(y)
+        y = self._clamped(y)
+        if self.calibrated and self.mode == "qat":
+            return y * arithmetic.power_of_two(self.get_buffer("final_scale"))
+        return y
 
     def _clamped(self, y: Tensor) -> Tensor:
         if self.mode == "simulate":
@@ -52,12 +51,11 @@ class Elementwise(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take the entries that later revisions of the vendor's checkpoints have."""
-        names = ("activation_threshold", "clamp_activation")
+        names = state.THRESHOLDS
         if not self.calibrated and any(prefix + name in state_dict for name in names):
-            self._add_thresholds()
+            state.add_thresholds(self)
         for name in names if self.calibrated else ():
-            state_dict.setdefault(prefix + name, getattr(self, name).clone())
-        state_dict.pop(f"{prefix}final_scale", None)  # such a layer has no parameters to scale
+            state_dict.setdefault(prefix + name, self.get_buffer(name).clone())
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 

@@ -33,6 +33,8 @@ def set_mode(module: Net, mode: Mode) -> Net:
             _set_mode(layer, checked)
         elif isinstance(layer, Elementwise):
             layer.mode = checked
+            if layer.calibrated:
+                layer.get_buffer("clamp_activation").fill_(checked != "float")
     return module
 
 

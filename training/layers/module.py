@@ -209,7 +209,7 @@ class HardwareLayer(nn.Module):
         """Return the output as the host scales it; only thresholds make this necessary."""
         if not self.calibrated:
             return y
-        return y * arithmetic.power_of_two(cast("Tensor", self.final_scale))
+        return y * arithmetic.power_of_two(self.get_buffer("final_scale"))
 
     @torch.no_grad()
     def shift(self) -> Tensor:
@@ -231,7 +231,7 @@ class HardwareLayer(nn.Module):
             after = torch.zeros_like(shift)
         elif self.calibrated:
             limit = arithmetic.SHIFT_LIMIT
-            after = (shift - cast("Tensor", self.activation_threshold)).clamp(-limit, limit)
+            after = (shift - self.get_buffer("activation_threshold")).clamp(-limit, limit)
         return arithmetic.power_of_two(torch.stack((-shift, after)))
 
     def _simulated(self, op: Operator, x: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from ai8xc.training.layers.errors import LayerError
 from ai8xc.training.layers.limits import WEIGHT_BITS
 
 if TYPE_CHECKING:
+    from ai8xc.training.layers.elementwise import Elementwise
     from ai8xc.training.layers.module import HardwareLayer
 
 CONTROLS: Final[dict[str, torch.dtype]] = {
@@ -65,7 +66,7 @@ def add_controls(layer: nn.Module) -> None:
         layer.register_buffer(name, torch.zeros(1, dtype=dtype))
 
 
-def add_thresholds(layer: HardwareLayer) -> None:
+def add_thresholds(layer: HardwareLayer | Elementwise) -> None:
     """Register the entries of calibrated thresholds."""
     layer.calibrated = True
     layer.register_buffer("activation_threshold", torch.zeros(()))
@@ -91,7 +92,7 @@ def write_controls(layer: HardwareLayer) -> None:
     if layer.mode != "simulate":
         layer.output_shift.zero_()
     if layer.calibrated:
-        cast("Tensor", layer.clamp_activation).fill_(quantized)
+        layer.get_buffer("clamp_activation").fill_(quantized)
 
 
 def read_controls(layer: HardwareLayer) -> None:
@@ -222,7 +223,7 @@ def _unchanged(layer: HardwareLayer, integers: Parameters) -> bool:
 def _threshold(layer: HardwareLayer) -> Tensor:
     if not layer.calibrated:
         return torch.zeros_like(layer.output_shift)
-    return cast("Tensor", layer.activation_threshold)
+    return layer.get_buffer("activation_threshold")
 
 
 def _thresholded(layer: HardwareLayer, integers: Parameters) -> Parameters:
@@ -269,7 +270,7 @@ def before_loading(layer: HardwareLayer, state_dict: dict[str, Any], prefix: str
     own = [*CONTROLS, *(THRESHOLDS if layer.calibrated else ())]
     for name in own:
         if entries.get(name) is None:
-            entries.put(name, cast("Tensor", getattr(layer, name)).clone())
+            entries.put(name, layer.get_buffer(name).clone())
 
 
 def _match_revision(layer: HardwareLayer, entries: _Entries) -> None:
