@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,8 @@ from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.verify import verify
 
 X = real(1, 4, 6, 6)
+MODEST_BYTES = 2**26
+"""What reading may take for a few nodes, whatever sizes they speak of."""
 
 
 def network() -> ModelProto:
@@ -260,9 +262,12 @@ def test_small_file_of_a_huge_network(kind: str, tmp_path: Path) -> None:
     operands = {"Resize": "x _ s", "Pad": "x n"}.get(kind, names)
     nodes = [node(made, operands, "z"), node("Add", "x z")]
     model = model_of(nodes, {"x": X}, constants)
-    started = time.perf_counter()
-    assert ids(model, tmp_path)
-    assert time.perf_counter() - started < 2
+    tracemalloc.start()
+    try:
+        assert ids(model, tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < MODEST_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 def test_empty_result(tmp_path: Path) -> None:
@@ -305,9 +310,7 @@ def test_ten_thousand_nodes(tmp_path: Path) -> None:
     names = ["x", *(f"v{i}" for i in range(count - 1)), "y"]
     nodes = [node("Relu", names[i], names[i + 1]) for i in range(count)]
     path = saved(model_of(nodes[::-1], {"x": X}), tmp_path)
-    started = time.perf_counter()
     graph = read_onnx(path)
-    assert time.perf_counter() - started < 20
     assert len(graph.ops) == count + 1
 
 
