@@ -59,6 +59,7 @@ def case_settings(case: Case, snoop: tuple[int, ...] = ()) -> Settings:
         link_layers="--link-layer" in on,
         overlap="--overlap-data" in on,
         snoop=snoop,
+        riscv="--riscv" in on,
         stream_start=number("--override-start"),
         stream_delta1=number("--override-delta1"),
         stream_delta2=number("--override-delta2"),

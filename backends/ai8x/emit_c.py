@@ -24,6 +24,7 @@ from ai8xc.backends.ai8x.c_unload import comment_text, output_bytes, unload_func
 from ai8xc.backends.ai8x.templates import fill, runtime_file, template
 from ai8xc.device import Device, load_device
 from ai8xc.dialects.reg import Access, Program
+from ai8xc.dialects.settings import Settings
 from ai8xc.registers import WORD_BYTES
 
 BOARDS: Final = {"max78000": ("EvKit_V1", "FTHR_RevA"), "max78002": ("EvKit_V1",)}
@@ -58,6 +59,11 @@ class CProject:
         return self.device.name.upper()
 
     @cached_property
+    def settings(self) -> Settings:
+        """How the network is fed, started and run."""
+        return Settings.of(self.program.graph)
+
+    @cached_property
     def groups(self) -> list[int]:
         """The groups in use."""
         accesses = self.program.function("cnn_start").accesses
@@ -73,7 +79,7 @@ class CProject:
     @property
     def pll(self) -> bool:
         """The accelerator runs on the PLL."""
-        return self.device.clocks.pll > 0
+        return self.device.clocks.pll > 0 and self.settings.pll
 
     @property
     def scale(self) -> float:
@@ -97,12 +103,20 @@ class CProject:
         boards = BOARDS[self.device.name]
         facts = {"name": self.name, "chip": self.chip, "board": boards[0]}
         facts["boards"] = " or ".join(boards)
+        riscv = self.settings.riscv
+        core = "riscv" if riscv else "arm"
+        facts["sources"] = template(f"sources_{core}.mk").rstrip()
+        mains = {"main.c": self._main()}
+        if riscv:
+            enable, disable = self._switch_pll()
+            arm = fill("main_arm.c", name=self.name, enable_pll=enable, disable_pll=disable)
+            mains = {"main.c": arm, "main_riscv.c": mains["main.c"]}
         files = {
             "cnn.h": self._header(),
             "cnn.c": self._network(),
             "weights.h": weights_header(weight_tables(self.program, self.express)),
             "softmax.c": runtime_file("src/softmax.c"),
-            "main.c": self._main(),
+            **mains,
             "sampledata.h": sample_header(sample_tables(self.program)),
             "sampleoutput.h": output_header(output_tables(self.program)),
             "Makefile": fill("Makefile", **facts),
@@ -131,6 +145,8 @@ class CProject:
             outputs=outputs,
             output_words=-(-sum(map(output_bytes, unloads)) // WORD_BYTES),
             timer=TIMER,
+            handler=self._handler,
+            handler_note="" if self.settings.riscv else "; cnn_enable() installs it",
             unload_layout="channel by channel, row by row",
         )
 
@@ -156,8 +172,31 @@ class CProject:
             "unload": unload,
             "power_delay": f"    MXC_Delay(MXC_DELAY_MSEC({delay}));\n" if delay else "",
             "wait_pll": template("wait_pll.c") if self.pll else "",
+            "handler": self._handler,
+            **self._interrupt(),
         }
         return fill("cnn.c", name=self.name, chip=self.chip, registers=names.macros(), **parts)
+
+    @property
+    def _handler(self) -> str:
+        if self.settings.riscv:
+            return '__attribute__((interrupt("machine"))) void CNN_IRQHandler(void)'
+        return "void CNN_ISR(void)"
+
+    def _interrupt(self) -> dict[str, str]:
+        """Return how the interrupt is enabled and how its handler ends, on the core in use."""
+        if not self.settings.riscv:
+            return {
+                "handled": "",
+                "enable_interrupt": "    MXC_NVIC_SetVector(CNN_IRQn, CNN_ISR);",
+            }
+        calls = ("NVIC_EnableIRQ", "NVIC_EnableEVENT")
+        enables = ["    __enable_irq();", *(f"    {call}(CNN_IRQn);" for call in calls)]
+        cleared = ("NVIC_ClearPendingIRQ", "NVIC_ClearPendingEVENT")
+        return {
+            "handled": "".join(f"    {call}(CNN_IRQn);\n" for call in cleared),
+            "enable_interrupt": "\n".join(enables),
+        }
 
     def _statements(self, names: CNames, function: str) -> list[str]:
         accesses = self.program.function(function).accesses
@@ -242,29 +281,63 @@ class CProject:
         start = "        (void)cnn_start();"
         load = "        load_input();"
         run = [start, load] if self.program.pushes else [load, start]
-        fast, slow = ("MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV1", "MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV4")
         parts = {
             "inputs": input_arrays(self.program),
             "load_input": load_input(self.program),
             "softmax": self._softmax(),
-            "report": template("softmax_report.c").rstrip() if self.classifies else "",
+            "report": "        print_classes();\n" if self.classifies else "",
+            "includes": '#include "sema_regs.h"\n' if self.settings.riscv else "",
             "clock_source": f"MXC_S_GCR_PCLKDIV_CNNCLKSEL_{'IPLL' if self.pll else 'PCLK'}",
-            "clock_divider": slow if self.pll else fast,
-            "enable_pll": "    MXC_GCR->ipll_ctrl |= MXC_F_GCR_IPLL_CTRL_EN;\n" if self.pll else "",
-            "disable_pll": "    MXC_GCR->ipll_ctrl &= ~MXC_F_GCR_IPLL_CTRL_EN;\n"
-            if self.pll
-            else "",
+            "clock_divider": f"MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV{self._divider}",
+            **self._core(),
             "run": "\n".join([*self._divide(), *run]),
         }
         return fill("main.c", name=self.name, **parts)
 
+    def _switch_pll(self) -> tuple[str, str]:
+        """Return the statements that turn the PLL on and off."""
+        if not self.pll:
+            return "", ""
+        ctrl = "    MXC_GCR->ipll_ctrl"
+        bit = "MXC_F_GCR_IPLL_CTRL_EN"
+        return f"{ctrl} |= {bit};\n", f"{ctrl} &= ~{bit};\n"
+
+    def _core(self) -> dict[str, str]:
+        """Return what `main` does as its core must: begin, wait, end."""
+        enable, disable = self._switch_pll()
+        if not self.settings.riscv:
+            begin = fill("begin_arm.c", enable_pll=enable)
+            return {"begin": begin, "wait": template("wait_arm.c"), "end": disable, "done": ""}
+        done = "    MXC_SEMA->irq0 = MXC_F_SEMA_IRQ0_EN | MXC_F_SEMA_IRQ0_CM4_IRQ;\n"
+        return {
+            "begin": template("begin_riscv.c"),
+            "wait": template("wait_riscv.c"),
+            "end": "",
+            "done": f"    /* Wake the Arm core */\n{done}",
+        }
+
     def _divide(self) -> list[str]:
         """Return the statements that take the PLL to full speed, if the network may run so."""
-        field = self.program.registers.register("CTL").fields.get("pipeline_off")
-        start = self.program.function("cnn_start").accesses
-        if not self.pll or (field and any(field.of(a.value) for a in start)):
+        if not self.pll or not self._pipelined:
             return []
         return [template("full_speed.c").rstrip()]
+
+    @property
+    def _pipelined(self) -> bool:
+        """The accelerator has a pipeline, and it is on."""
+        return self.device.has("pipeline") and self.settings.pipeline
+
+    @property
+    def _divider(self) -> int:
+        """The clock divider while loading: a quarter of the PLL, else full speed where it may be.
+
+        Source: register description, section 5.1.
+        """
+        clocks = self.device.clocks
+        if self.pll:
+            return 4
+        slow = clocks.apb > clocks.max_without_pipeline and not self._pipelined
+        return 2 if slow else 1
 
     def _softmax(self) -> str:
         if not self.classifies:
@@ -274,4 +347,4 @@ class CProject:
         if factor not in (0.0, 1.0):
             shift = 16
             logit = f"(q31_t)(((int64_t)(q31_t)outputs[i] * {round(factor * 2**shift)}) >> {shift})"
-        return fill("softmax_layer.c", logit=logit)
+        return fill("softmax_layer.c", logit=logit) + template("softmax_report.c")

@@ -57,7 +57,8 @@ class LowerToReg(Pass):
         attributes = (("device", device.name), ("outputs", graph.output_names))
         named = make_graph(graph.name, "reg", map(_named, ops), (), attributes)
         outputs = tuple(op for op in named.ops if isinstance(op, reg.Unload))
-        return replace(named, outputs=outputs).having(**_interface(network))
+        made = replace(named, outputs=outputs).having(**_interface(network))
+        return network.settings.on(made)
 
 
 def _interface(network: HardwareNetwork) -> dict[str, object]:

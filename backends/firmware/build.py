@@ -6,7 +6,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,19 +14,20 @@ from ai8xc.backends.firmware.sdk import sdk_files
 from ai8xc.ir.diag import Diagnostic, Rejected, declare
 from ai8xc.ir.loc import UNKNOWN
 
-COMPILER: Final = "arm-none-eabi-gcc"
-SIZE: Final = "arm-none-eabi-size"
 SOURCES: Final = ("cnn.c", "main.c", "softmax.c")
+RISCV_MAIN: Final = "main_riscv.c"
+"""The main program of the RISC-V core, in projects that run on it; `main.c` only starts it."""
+
 HEADERS: Final = ("cnn.h", "weights.h", "sampledata.h", "sampleoutput.h")
-CPU_FLAGS: Final = ("-mcpu=cortex-m4", "-mthumb")
 FLAGS: Final = ("-O2", "-std=c99", "-ffunction-sections", "-fdata-sections")
-LIBRARY_FLAGS: Final = ("--specs=nano.specs", "-nostartfiles", "-Wl,--gc-sections")
+LINK_FLAGS: Final = ("-nostartfiles", "-Wl,--gc-sections")
 
 NO_COMPILER = declare(
     "FW001",
     "the compiler `{name}` is not installed",
-    """The firmware engine compiles the generated C for the Cortex-M4 with the GNU tools for Arm.
-    Without them `--engine registers` still runs the register program on the emulator.""",
+    """The firmware engine compiles the generated C with the GNU tools for Arm, projects with
+    `--riscv` also with those for RISC-V. Without them `--engine registers` still runs the register
+    program on the emulator.""",
     "warning",
 )
 NOT_COMPILED = declare(
@@ -38,18 +39,78 @@ NOT_COMPILED = declare(
 
 
 @dataclass(frozen=True)
+class Toolchain:
+    """The GNU tools for a core: prefix of their names, Debian packages, flags."""
+
+    prefix: str
+    packages: str
+    flags: tuple[str, ...]
+    link_flags: tuple[str, ...]
+    script: str
+    startup: str
+
+    @property
+    def compiler(self) -> str:
+        """The name of the compiler."""
+        return f"{self.prefix}gcc"
+
+    @property
+    def missing(self) -> bool:
+        """Whether the compiler is absent."""
+        return shutil.which(self.compiler) is None
+
+
+ARM: Final = Toolchain(
+    "arm-none-eabi-",
+    "`gcc-arm-none-eabi` and `libnewlib-arm-none-eabi`",
+    ("-mcpu=cortex-m4", "-mthumb"),
+    ("--specs=nano.specs",),
+    "machine.ld",
+    "startup.c",
+)
+RISCV: Final = Toolchain(
+    "riscv64-unknown-elf-",
+    "`gcc-riscv64-unknown-elf` and `picolibc-riscv64-unknown-elf`",
+    ("-march=rv32imac", "-misa-spec=2.2", "-mabi=ilp32", "--specs=picolibc.specs"),
+    (),
+    "machine_riscv.ld",
+    "startup_riscv.c",
+)
+
+
+FLASH: Final = 0x1000_0000
+RAM: Final = 0x2000_0000
+
+
+@dataclass(frozen=True)
 class Machine:
-    """Memory sizes of a chip in bytes."""
+    """Memories of a chip in bytes; the RISC-V core has RAM from `riscv_ram` on.
+
+    Flash behind the first 64 KiB is for the program of the RISC-V core, if there is one.
+    """
 
     flash: int
     ram: int
+    riscv_ram: int
+    arm_flash: int = 64 << 10
+
+    def symbols(self, riscv: bool) -> dict[str, int]:
+        """Return the sizes that the linker scripts need."""
+        return {
+            "FLASH_SIZE": self.arm_flash if riscv else self.flash,
+            "RAM_SIZE": self.riscv_ram - RAM if riscv else self.ram,
+            "RISCV_START": FLASH + self.arm_flash,
+            "RISCV_SIZE": self.flash - self.arm_flash,
+            "RISCV_RAM": self.riscv_ram,
+            "RISCV_RAM_SIZE": RAM + self.ram - self.riscv_ram,
+        }
 
 
 MACHINES: Final[Mapping[str, Machine]] = {
-    "max78000": Machine(flash=512 << 10, ram=128 << 10),
-    "max78002": Machine(flash=2560 << 10, ram=384 << 10),
+    "max78000": Machine(flash=512 << 10, ram=128 << 10, riscv_ram=0x2001_C000),
+    "max78002": Machine(flash=2560 << 10, ram=384 << 10, riscv_ram=0x2005_C000),
 }
-"""Flash and RAM of the Arm core; the vendor's data sheets."""
+"""Flash and RAM; the vendor's data sheets, and the register description, section 1."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +138,28 @@ class Firmware:
     data: int
     bss: int
     network_text: int
+    second: Firmware | None = None
+    """What the RISC-V core runs: its ELF file is in a segment of this one."""
 
 
-def compiler_missing() -> bool:
-    """Whether the compiler is absent."""
-    return shutil.which(COMPILER) is None
+def toolchains(project: Path) -> tuple[Toolchain, ...]:
+    """Return the tools that a project needs."""
+    return (ARM, RISCV) if (project / RISCV_MAIN).is_file() else (ARM,)
 
 
-def missing_compiler() -> Diagnostic:
-    """Return the finding about the absent compiler."""
-    help = "install `gcc-arm-none-eabi` and `libnewlib-arm-none-eabi` (Debian's names)"
+def missing_compilers(project: Path) -> list[Diagnostic]:
+    """Return a finding about each absent compiler."""
     note = "the register engine was used instead"
-    return NO_COMPILER.at(UNKNOWN, name=COMPILER, help=help, notes=[note])
+    return [
+        NO_COMPILER.at(
+            UNKNOWN,
+            name=tools.compiler,
+            help=f"install {tools.packages} (Debian's names)",
+            notes=[note],
+        )
+        for tools in toolchains(project)
+        if tools.missing
+    ]
 
 
 def build(project: Path, device: str, work: Path) -> Firmware:
@@ -96,29 +167,57 @@ def build(project: Path, device: str, work: Path) -> Firmware:
 
     Raises `Rejected` where the compiler is absent or refuses.
     """
-    if compiler_missing():
-        raise Rejected([missing_compiler()], unusable=True)
+    absent = missing_compilers(project)
+    if absent:
+        raise Rejected(absent, unusable=True)
     machine = MACHINES[device]
     sdk = work / "sdk"
     sdk.mkdir()
     for name, content in sdk_files().items():
         (sdk / name).write_bytes(content)
-    include = (f"-I{sdk}", f"-I{project}")
-    objects = []
-    for source in (*(project / name for name in SOURCES), sdk / "sdk.c", sdk / "startup.c"):
-        target = work / f"{source.stem}.o"
-        _call(COMPILER, *CPU_FLAGS, *FLAGS, *include, "-c", str(source), "-o", str(target))
-        objects.append(str(target))
-    elf = work / "firmware.elf"
-    sizes = (f"FLASH_SIZE={machine.flash}", f"RAM_SIZE={machine.ram}")
-    definitions = [f"-Wl,--defsym={size}" for size in sizes]
-    script = f"-T{sdk / 'machine.ld'}"
-    _call(
-        *(COMPILER, *CPU_FLAGS, *FLAGS, *LIBRARY_FLAGS, *definitions, script),
-        *(*objects, "-o", str(elf)),
-    )
-    text, data, bss = _sizes(elf)
-    return _read(elf.read_bytes(), machine, (text, data, bss, _sizes(work / "cnn.o")[0]))
+    job = _Job(project, machine, work)
+    if RISCV not in toolchains(project):
+        return job.linked(ARM, SOURCES)
+    second = job.linked(RISCV, tuple(RISCV_MAIN if s == "main.c" else s for s in SOURCES))
+    image = work / "riscv.bin"
+    _call(f"{RISCV.prefix}objcopy", "-O", "binary", str(work / "riscv.elf"), str(image))
+    holder = work / "riscv_image.s"
+    holder.write_text(f'.section .riscv_flash, "a"\n.incbin "{image}"\n')
+    return replace(job.linked(ARM, ("main.c",), holder), second=second)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A project that is compiled inside the folder `work`."""
+
+    project: Path
+    machine: Machine
+    work: Path
+
+    def linked(self, tools: Toolchain, names: tuple[str, ...], *more: Path) -> Firmware:
+        """Compile sources of the project for a core; return what was linked."""
+        sdk, core = self.work / "sdk", "riscv" if tools is RISCV else "firmware"
+        include = (f"-I{sdk}", f"-I{self.project}")
+        sources = (*(self.project / name for name in names), sdk / "sdk.c", sdk / tools.startup)
+        objects = []
+        for source in (*sources, *more):
+            target = self.work / f"{core}-{source.stem}.o"
+            flags = (*tools.flags, *FLAGS, *include)
+            _call(tools.compiler, *flags, "-c", str(source), "-o", str(target))
+            objects.append(str(target))
+        elf = self.work / f"{core}.elf"
+        riscv = (self.project / RISCV_MAIN).is_file()
+        sizes = self.machine.symbols(riscv).items()
+        definitions = [f"-Wl,--defsym={name}={size}" for name, size in sizes]
+        script = f"-T{sdk / tools.script}"
+        _call(
+            *(tools.compiler, *tools.flags, *FLAGS, *tools.link_flags, *LINK_FLAGS),
+            *definitions,
+            *(script, *objects, "-o", str(elf)),
+        )
+        network = self.work / f"{core}-cnn.o"
+        text = _sizes(tools, network)[0] if network.is_file() else 0
+        return _read(elf.read_bytes(), self.machine, (*_sizes(tools, elf), text))
 
 
 def _call(*command: str) -> str:
@@ -130,9 +229,9 @@ def _call(*command: str) -> str:
     return done.stdout
 
 
-def _sizes(file: Path) -> tuple[int, int, int]:
+def _sizes(tools: Toolchain, file: Path) -> tuple[int, int, int]:
     """Return text, data and bss."""
-    fields = _call(SIZE, str(file)).splitlines()[1].split()
+    fields = _call(f"{tools.prefix}size", str(file)).splitlines()[1].split()
     return int(fields[0]), int(fields[1]), int(fields[2])
 
 

@@ -18,9 +18,15 @@ DELAY: Final = 0x4000_F000
 TEXT: Final = 0x4000_F004
 PRINT: Final = 0x4000_F008
 EXIT: Final = 0x4000_F00C
+RISCV_EXIT: Final = 0x4000_F010
+RISCV_INTERRUPTS: Final = 0x4000_F014
+BOOT_ADDRESS: Final = 0x4000_0800
+SEMAPHORE: Final = 0x4003_E000
 
 PCLKDIV, PCLKDIS, IPLL = GCR, GCR + 4, GCR + 8
 CNN_CLOCK_OFF: Final = 1 << 25
+RISCV_CLOCK_OFF: Final = 1 << 27
+WAKE_ARM: Final = 0x1_0001
 IPLL_ENABLED, IPLL_READY = 1, 2
 SUPPLY, MEMORY, ISOLATION, RESET = (POWER + 4 * i for i in range(4))
 
@@ -29,15 +35,29 @@ SUPPLY, MEMORY, ISOLATION, RESET = (POWER + 4 * i for i in range(4))
 class Chip:
     """Plain registers and the few that do something.
 
-    `microseconds` tells the time, `read_text` reads memory of the core, `wait` lets time pass.
+    `microseconds` tells the time, `read_text` reads memory of the cores, `wait` lets time pass.
+    `status` and `riscv_status` are what the programs of the cores returned.
     """
 
     microseconds: Callable[[], int]
     wait: Callable[[int], None]
     read_text: Callable[[int, int], bytes]
-    words: dict[int, int] = field(default_factory=lambda: {PCLKDIS: CNN_CLOCK_OFF, ISOLATION: 0xF})
+    words: dict[int, int] = field(
+        default_factory=lambda: {PCLKDIS: CNN_CLOCK_OFF | RISCV_CLOCK_OFF, ISOLATION: 0xF}
+    )
     output: list[str] = field(default_factory=list)
     status: int | None = None
+    riscv_status: int | None = None
+
+    @property
+    def riscv_runs(self) -> bool:
+        """Whether the RISC-V core has a clock and has not finished."""
+        return self.riscv_status is None and not self.words[PCLKDIS] & RISCV_CLOCK_OFF
+
+    @property
+    def wakes_arm(self) -> bool:
+        """Whether the RISC-V core interrupts the Arm core."""
+        return self.words.get(SEMAPHORE, 0) & WAKE_ARM == WAKE_ARM
 
     def write(self, address: int, value: int) -> None:
         """Write a register."""
@@ -50,6 +70,8 @@ class Chip:
                 self.output.append(text.decode("utf-8", "replace"))
             case _ if address == EXIT:
                 self.status = value
+            case _ if address == RISCV_EXIT:
+                self.riscv_status = value
 
     def read(self, address: int) -> int:
         """Read a register."""

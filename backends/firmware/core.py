@@ -1,9 +1,12 @@
-"""The Cortex-M4 itself: the one module that knows unicorn."""
+"""The cores themselves, Cortex-M4 and RISC-V: the one module that knows unicorn."""
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 ReadPort = Callable[[int, int], int]
 """Takes address and size in bytes."""
@@ -13,34 +16,74 @@ BlockHook = Callable[[int, int], None]
 """Takes address and size in bytes of a block that is about to run."""
 
 PAGE: Final = 4096
-REGISTERS: Final = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr", "sp", "primask")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How unicorn names a core and its registers; `entry` is set in addresses of code."""
+
+    name: str
+    modes: tuple[str, ...]
+    model: str
+    registers: tuple[str, ...]
+    entry: int = 0
+
+
+ARM: Final = Architecture(
+    "ARM",
+    ("THUMB", "MCLASS"),
+    "ARM_CORTEX_M4",
+    ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr", "sp", "primask"),
+    entry=1,
+)
+RISCV: Final = Architecture(
+    "RISCV", ("RISCV32",), "RISCV32_ANY", ("pc", "ra", "mepc", "mstatus", "mtvec", "mcause")
+)
 
 
 class CoreError(Exception):
     """The core faulted."""
 
 
+class Memory:
+    """Memory that several cores can see."""
+
+    def __init__(self, size: int) -> None:
+        self.size = -(-size // PAGE) * PAGE
+        self._bytes = mmap.mmap(-1, self.size)
+        self.place = ctypes.addressof(ctypes.c_char.from_buffer(self._bytes))
+
+
 class Core:
     """A processor with its memories."""
 
-    def __init__(self) -> None:
-        import unicorn
-        from unicorn import arm_const
+    def __init__(self, architecture: Architecture = ARM) -> None:
+        import importlib
 
+        import unicorn
+
+        names: dict[str, Any] = vars(unicorn)
+        found = importlib.import_module(f"unicorn.{architecture.name.lower()}_const")
+        constants: dict[str, Any] = vars(found)
         self._unicorn = unicorn
-        self._core = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-        self._core.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
-        prefix = "UC_ARM_REG_"
-        self._numbers = {name: vars(arm_const)[prefix + name.upper()] for name in REGISTERS}
+        self._entry = architecture.entry
+        self._shared: list[Memory] = []
+        mode = sum(names[f"UC_MODE_{mode}"] for mode in architecture.modes)
+        self._core = unicorn.Uc(names[f"UC_ARCH_{architecture.name}"], mode)
+        self._core.ctl_set_cpu_model(constants[f"UC_CPU_{architecture.model}"])
+        prefix = f"UC_{architecture.name}_REG_"
+        self._numbers = {name: constants[prefix + name.upper()] for name in architecture.registers}
 
     def ram(self, address: int, size: int) -> None:
-        """Add memory."""
+        """Add memory of its own."""
         self._core.mem_map(address, -(-size // PAGE) * PAGE)
 
-    def flash(self, address: int, size: int) -> None:
-        """Add memory that the program cannot write."""
-        readable = self._unicorn.UC_PROT_READ | self._unicorn.UC_PROT_EXEC
-        self._core.mem_map(address, -(-size // PAGE) * PAGE, readable)
+    def share(self, address: int, memory: Memory, *, writable: bool) -> None:
+        """Add memory that other cores see too; `writable` by the program."""
+        access = self._unicorn.UC_PROT_READ | self._unicorn.UC_PROT_EXEC
+        access |= self._unicorn.UC_PROT_WRITE if writable else 0
+        self._shared.append(memory)
+        self._core.mem_map_ptr(address, memory.size, access, memory.place)
 
     def ports(self, address: int, size: int, read: ReadPort, write: WritePort) -> None:
         """Add addresses that functions answer."""
@@ -82,12 +125,12 @@ class Core:
         return int.from_bytes(self.memory(address, 4), "little")
 
     def run(self, start: int, stop: int) -> None:
-        """Execute Thumb code until it sleeps, is stopped, or reaches `stop`.
+        """Execute code until it sleeps, is stopped, or reaches `stop`.
 
         Raises CoreError where it faults.
         """
         try:
-            self._core.emu_start(start | 1, stop)
+            self._core.emu_start(start | self._entry, stop)
         except self._unicorn.UcError as error:
             raise CoreError(str(error)) from None
 

@@ -1,4 +1,7 @@
-"""The emulated chip: a Cortex-M4 that runs a compiled project, with the accelerator on its bus."""
+"""The emulated chip: a Cortex-M4 that runs a compiled project, with the accelerator on its bus.
+
+In projects for the RISC-V core it starts that one, which then runs until it is done.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,16 @@ from numpy.typing import NDArray
 
 from ai8xc.backends.emulator import Emulator
 from ai8xc.backends.emulator.findings import Finding
-from ai8xc.backends.firmware.build import Firmware
+from ai8xc.backends.firmware.build import FLASH, RAM, Firmware
 from ai8xc.backends.firmware.bus import Bus
-from ai8xc.backends.firmware.chip import Chip
-from ai8xc.backends.firmware.core import Core, CoreError
+from ai8xc.backends.firmware.chip import BOOT_ADDRESS, EXIT, RISCV_EXIT, RISCV_INTERRUPTS, Chip
+from ai8xc.backends.firmware.core import RISCV, Core, CoreError, Memory
 from ai8xc.backends.firmware.profile import Profile
 from ai8xc.device import load_device
 from ai8xc.registers import load_registers
 
 Words = NDArray[np.uint32]
 
-FLASH: Final = 0x1000_0000
-RAM: Final = 0x2000_0000
 PERIPHERALS: Final = (0x4000_0000, 0x4_0000)
 FAST_FIFO: Final = (0x400C_0000, 0x1000)
 ACCELERATOR: Final = (0x5000_0000, 0x500_0000)
@@ -31,6 +32,7 @@ EXCEPTION_RETURN: Final = 0xFFFF_FFF9
 """Back to thread mode on the main stack; Armv7-M architecture reference, B1.5.8."""
 
 CNN_INTERRUPT: Final = 16
+RISCV_INTERRUPT: Final = 17
 FIRST_INTERRUPT: Final = 16
 MAX_INSTRUCTIONS: Final = 2_000_000_000
 FRAME: Final = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
@@ -54,7 +56,12 @@ class Machine:
         self._firmware = firmware
         self._mhz = clocks.system
         self._cnn_mhz = clocks.pll or clocks.apb
+        self._memory = {
+            FLASH: Memory(firmware.machine.flash),
+            RAM: Memory(firmware.machine.ram),
+        }
         self._core = Core()
+        self._second = _RiscV(self, firmware.second) if firmware.second else None
         self._slept = 0
         self._ends: int | None = None
         self._in_handler = False
@@ -66,13 +73,19 @@ class Machine:
         return "".join(self.chip.output)
 
     @property
+    def network_profile(self) -> Profile:
+        """The profile of the core that runs the network."""
+        return self._second.profile if self._second else self.profile
+
+    @property
     def size(self) -> Firmware:
         """The firmware, which knows its size."""
         return self._firmware
 
     def words(self, symbol: str, count: int) -> Words:
         """Return words of memory from a variable of the firmware on."""
-        return np.frombuffer(self._core.memory(self._firmware.symbols[symbol], 4 * count), "<u4")
+        symbols = (self._firmware.second or self._firmware).symbols
+        return np.frombuffer(self._core.memory(symbols[symbol], 4 * count), "<u4")
 
     def run(self) -> int:
         """Execute until `main` returns; returns its status.
@@ -88,16 +101,36 @@ class Machine:
             self._stopped()
             at = self._core["pc"]
         self.bus.flush()
-        return self.chip.status
+        return self.chip.status or self.chip.riscv_status or 0
 
     # --- time, in instructions: one a clock
 
     @property
     def _clock(self) -> int:
-        return self.profile.instructions + self._slept
+        second = self._second.profile.instructions if self._second else 0
+        return self.profile.instructions + second + self._slept
 
     def _now(self) -> int:
         return self._clock // self._mhz
+
+    @property
+    def due(self) -> bool:
+        """Whether the accelerator is done and its interrupt was not taken yet."""
+        return self._ends is not None and self._clock >= self._ends
+
+    @property
+    def running(self) -> bool:
+        """Whether the accelerator computes, or its interrupt was not taken yet."""
+        return self._ends is not None
+
+    def sleep(self) -> None:
+        """Let time pass until the accelerator is done."""
+        assert self._ends is not None
+        self._slept += max(0, self._ends - self._clock)
+
+    def taken(self) -> None:
+        """Its interrupt was taken."""
+        self._ends = None
 
     def _wait(self, microseconds: int) -> None:
         self._slept += microseconds * self._mhz
@@ -112,24 +145,34 @@ class Machine:
         place = self.profile.function(self._core["pc"])
         if self.profile.instructions > MAX_INSTRUCTIONS:
             raise MachineError(f"the firmware does not end; it is in `{place}`")
+        if self._second and self.chip.riscv_runs:
+            self._second.run(self.chip.words[BOOT_ADDRESS])
+        if self._woken:
+            if not self._masked:
+                self._interrupt(RISCV_INTERRUPT)
+            return
         if self._ends is None:
             raise MachineError(f"the firmware sleeps for ever in `{place}`")
-        self._slept += max(0, self._ends - self._clock)
+        self.sleep()
         if not self._masked:
-            self._interrupt()
+            self._interrupt(CNN_INTERRUPT)
+
+    @property
+    def _woken(self) -> bool:
+        return self._second is not None and self.chip.wakes_arm
 
     @property
     def _masked(self) -> bool:
         return bool(self._core["primask"] & 1)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, number: int) -> None:
         """Enter the handler as the core does, run it, and return from it."""
         self._ends = None
         core = self._core
-        if not core.word(ENABLE_REGISTER) >> CNN_INTERRUPT & 1:
-            raise MachineError("the interrupt of the accelerator is not enabled")
+        if not core.word(ENABLE_REGISTER) >> number & 1:
+            raise MachineError(f"interrupt {number} is not enabled")
         table = self._firmware.symbols["machine_vectors"]
-        handler = core.word(table + 4 * (FIRST_INTERRUPT + CNN_INTERRUPT))
+        handler = core.word(table + 4 * (FIRST_INTERRUPT + number))
         before = core["sp"]
         frame = (before - 4 * len(FRAME)) & ~7
         core.load(frame, b"".join(core[name].to_bytes(4, "little") for name in FRAME))
@@ -140,8 +183,8 @@ class Machine:
         self._in_handler = False
         if core["sp"] != frame:
             raise MachineError("the interrupt handler leaves the stack unbalanced")
-        for number, name in enumerate(FRAME):
-            core[name] = core.word(frame + 4 * number)
+        for place, name in enumerate(FRAME):
+            core[name] = core.word(frame + 4 * place)
         core["sp"] = before
 
     def _execute(self, start: int, stop: int) -> None:
@@ -157,16 +200,26 @@ class Machine:
     # --- memory
 
     def _map(self) -> None:
-        core, sizes = self._core, self._firmware.machine
-        core.flash(FLASH, sizes.flash)
-        core.ram(RAM, sizes.ram)
+        core = self._core
         core.ram(*SYSTEM)
+        self.connect(core)
         for segment in self._firmware.segments:
             core.load(segment.address, segment.data)
-        core.ports(*PERIPHERALS, self._read_chip, self._write_chip)
+        core.each_block(self._block)
+
+    def connect(self, core: Core) -> None:
+        """Put a core on the bus of the chip."""
+        core.share(FLASH, self._memory[FLASH], writable=False)
+        core.share(RAM, self._memory[RAM], writable=True)
+
+        def write_chip(address: int, _size: int, value: int) -> None:
+            self.chip.write(address, value)
+            if address in (EXIT, RISCV_EXIT):
+                core.stop()
+
+        core.ports(*PERIPHERALS, self._read_chip, write_chip)
         for area in (FAST_FIFO, ACCELERATOR):
             core.ports(*area, self.bus.read, self._write_cnn)
-        core.each_block(self._block)
 
     def _block(self, address: int, size: int) -> None:
         profile = self.profile
@@ -174,7 +227,7 @@ class Machine:
             profile.measure(address, size, self._core.memory(address, size))
         if address in profile.places:
             profile.enter(address, self._core["lr"] & ~1)
-        due = self._ends is not None and self._clock >= self._ends and not self._in_handler
+        due = (self.due or self._woken) and not self._in_handler
         if profile.instructions > MAX_INSTRUCTIONS or (due and not self._masked):
             self._core.stop()
             return
@@ -182,11 +235,6 @@ class Machine:
 
     def _read_chip(self, address: int, _size: int) -> int:
         return self.chip.read(address)
-
-    def _write_chip(self, address: int, _size: int, value: int) -> None:
-        self.chip.write(address, value)
-        if self.chip.status is not None:
-            self._core.stop()
 
     def _write_cnn(self, address: int, size: int, value: int) -> None:
         running = not self.emulator.interrupt
@@ -200,3 +248,59 @@ class Machine:
         self.findings |= dict.fromkeys(self.chip.unpowered(groups))
         cycles = sum(layer.cycles or 0 for layer in self.emulator.layers)
         self._ends = self._clock + cycles * self._mhz // self._cnn_mhz + 1
+
+
+class _RiscV:
+    """The RISC-V core of a chip; its interrupts are those of the privileged architecture, 3.1."""
+
+    ENABLED, WAS_ENABLED, MACHINE_MODE = 1 << 3, 1 << 7, 3 << 11
+    CAUSE = 1 << 31
+
+    def __init__(self, chip: Machine, firmware: Firmware) -> None:
+        self.profile = Profile(firmware.functions, riscv=True)
+        self._chip = chip
+        self._core = Core(RISCV)
+        chip.connect(self._core)
+        self._core.each_block(self._block)
+
+    def run(self, start: int) -> None:
+        """Execute from `start` until the program is done."""
+        core, chip, at = self._core, self._chip, start
+        while chip.chip.riscv_status is None:
+            try:
+                core.run(at, NOWHERE)
+            except CoreError as error:
+                place = self.profile.function(core["pc"])
+                raise MachineError(f"the RISC-V core faults in `{place}`: {error}") from error
+            if chip.chip.riscv_status is None:
+                at = self._stopped(core["pc"])
+
+    def _stopped(self, at: int) -> int:
+        """Return where to go on after a sleep, or after a stop for an interrupt."""
+        place = self.profile.function(at)
+        if self.profile.instructions > MAX_INSTRUCTIONS:
+            raise MachineError(f"the firmware does not end; it is in `{place}`")
+        if not self._chip.running:
+            raise MachineError(f"the RISC-V core sleeps for ever in `{place}`")
+        self._chip.sleep()
+        if not self._core["mstatus"] & self.ENABLED:
+            return at
+        if not self._chip.chip.words.get(RISCV_INTERRUPTS, 0) >> CNN_INTERRUPT & 1:
+            raise MachineError("the interrupt of the accelerator is not enabled")
+        self._chip.taken()
+        core = self._core
+        core["mepc"], core["mcause"] = at, self.CAUSE | CNN_INTERRUPT
+        core["mstatus"] = self.MACHINE_MODE | self.WAS_ENABLED
+        return (core["mtvec"] & ~3) + 4 * CNN_INTERRUPT
+
+    def _block(self, address: int, size: int) -> None:
+        profile = self.profile
+        if (address, size) not in profile.lengths:
+            profile.measure(address, size, self._core.memory(address, size))
+        due = self._chip.due and self._core["mstatus"] & self.ENABLED
+        if profile.instructions > MAX_INSTRUCTIONS or due:
+            self._core.stop()
+            return
+        if address in profile.places:
+            profile.enter(address, self._core["ra"] & ~1)
+        profile.count(address, size)

@@ -22,7 +22,8 @@ class Profile:
     interrupt handler counts for the handler alone.
     """
 
-    def __init__(self, functions: Mapping[int, str]) -> None:
+    def __init__(self, functions: Mapping[int, str], *, riscv: bool = False) -> None:
+        self._riscv = riscv
         self.instructions = 0
         self.calls: Counter[str] = Counter()
         self.spent: Counter[str] = Counter()
@@ -39,11 +40,12 @@ class Profile:
     def measure(self, address: int, size: int, code: bytes) -> None:
         """Note how many instructions a block has.
 
-        The first half-word tells the length of an instruction; Armv7-M, A5.1.
+        The first half-word tells the length of an instruction; Armv7-M, A5.1, and the RISC-V
+        instruction set manual, 1.5.
         """
         count, at = 0, 0
         while at < size:
-            wide = code[at + 1] >> 3 >= 0b11101
+            wide = code[at] & 3 == 3 if self._riscv else code[at + 1] >> 3 >= 0b11101
             at += 4 if wide else 2
             count += 1
         self.lengths[address, size] = count

@@ -11,7 +11,7 @@ import numpy as np
 
 from ai8xc.backends.ai8x.c_tables import output_header, sample_header
 from ai8xc.backends.emulator import Emulator, Finding, LayerTrace
-from ai8xc.backends.firmware.build import SOURCES, build, compiler_missing, missing_compiler
+from ai8xc.backends.firmware.build import RISCV_MAIN, SOURCES, build, missing_compilers
 from ai8xc.backends.firmware.machine import Machine, MachineError
 from ai8xc.backends.firmware.outputs import (
     Difference,
@@ -71,11 +71,12 @@ def run_project(folder: Path, engine: Engine, sample: Array | None = None) -> Re
     if sample is not None:
         layout = project.facts["network"]["input"]
         project = project.with_sample(pack_input(layout, stored(layout, sample)))
-    if engine == "firmware" and not compiler_missing():
+    absent = missing_compilers(folder) if engine == "firmware" else []
+    if engine == "firmware" and not absent:
         report = _on_firmware(folder, project, sample is not None)
     else:
         report = _on_registers(project, sample is not None)
-        report.diagnostics += [missing_compiler()] if engine == "firmware" else []
+        report.diagnostics += absent
     report.outputs = in_model_shape(project, report.outputs)
     return report
 
@@ -133,16 +134,17 @@ def _on_firmware(folder: Path, project: Project, other: bool) -> Report:
 
 
 def _usage(machine: Machine) -> Usage:
-    profile, size = machine.profile, machine.size
+    profile, size = machine.network_profile, machine.size
     names = (name for name in profile.spent if name.startswith("cnn_") or name == "load_input")
     spent = {name: profile.spent[name] for name in sorted(names)}
+    second = size.second
     return Usage(
         spent,
         machine.bus.writes,
         machine.bus.reads,
         size.text + size.data,
-        size.data + size.bss,
-        size.network_text,
+        size.data + size.bss + (second.data + second.bss if second else 0),
+        (second or size).network_text,
     )
 
 
@@ -178,7 +180,8 @@ def _with_answer(project: Project) -> Project:
 def _write_project(folder: Path, project: Project, target: Path) -> None:
     """Copy the C files, unchanged, with the data of another sample."""
     target.mkdir()
-    for name in COPIED:
+    riscv = (RISCV_MAIN,) if (folder / RISCV_MAIN).is_file() else ()
+    for name in (*COPIED, *riscv):
         try:
             (target / name).write_bytes((folder / name).read_bytes())
         except OSError as error:

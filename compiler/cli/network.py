@@ -20,6 +20,7 @@ _FLAGS: Final[tuple[tuple[str, str, object, str], ...]] = (
     ("--powerdown", "power_down", True, "Switch off groups of processors that are not used."),
     ("--zero-sram", "zero_memories", True, "Clear all memories first."),
     ("--write-zero-registers", "write_zeros", True, "Write registers that are 0, too."),
+    ("--riscv", "riscv", True, "Run the network on the RISC-V core."),
     ("--link-layer", "link_layers", True, "Every layer names the next one (max78002)."),
 )
 """Option, field of the settings, its value, help."""

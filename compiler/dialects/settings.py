@@ -26,6 +26,7 @@ class Settings:
     `link_layers`: every layer names the next one. `snoop`: values of the snooper registers.
     `overlap`: layers
     may write where data are still read; that they do so in time is not checked.
+    `riscv`: the RISC-V core runs the network, the Arm core only starts it.
     `stream_...`: manual values for the counters of the start layer, and (`more`) amounts added to
     those of the others.
     """
@@ -47,6 +48,7 @@ class Settings:
     link_layers: bool = False
     snoop: tuple[int, ...] = ()
     overlap: bool = False
+    riscv: bool = False
     stream_start: int | None = None
     stream_delta1: int | None = None
     stream_delta2: int | None = None

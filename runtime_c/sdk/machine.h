@@ -10,6 +10,9 @@
 #define MACHINE_PRINT ((volatile uint32_t *)0x4000F008u)   /* print so many bytes of it */
 #define MACHINE_EXIT ((volatile uint32_t *)0x4000F00Cu)    /* stop with this status */
 
+#define MACHINE_RISCV_EXIT ((volatile uint32_t *)0x4000F010u) /* status of the RISC-V core */
+#define MACHINE_RISCV_IRQ ((volatile uint32_t *)0x4000F014u)  /* interrupts that it takes */
+
 #define NVIC_ISER ((volatile uint32_t *)0xE000E100u)
 
 /* Exceptions of the core in front of the interrupts in the vector table. */

@@ -12,9 +12,15 @@
 
 /* Interrupts */
 
-typedef enum { CNN_IRQn = 16 } IRQn_Type;
+typedef enum { CNN_IRQn = 16, RISCV_IRQn = 17 } IRQn_Type;
 
 void MXC_NVIC_SetVector(IRQn_Type irqn, void (*irq_handler)(void));
+
+/* Of the RISC-V core */
+void NVIC_EnableIRQ(IRQn_Type irqn);
+void NVIC_EnableEVENT(IRQn_Type irqn);
+void NVIC_ClearPendingIRQ(IRQn_Type irqn);
+void NVIC_ClearPendingEVENT(IRQn_Type irqn);
 
 /* The interrupt mask of the core. */
 
@@ -32,6 +38,11 @@ static inline void __enable_irq(void)
 static inline void __ISB(void)
 {
     __asm volatile("isb" ::: "memory");
+}
+#elif defined(__riscv)
+static inline void __enable_irq(void)
+{
+    __asm volatile("csrsi mstatus, 8" ::: "memory");
 }
 #else /* only to compile on a host */
 void __disable_irq(void);
@@ -63,7 +74,11 @@ typedef struct {
 #define MXC_F_GCR_IPLL_CTRL_RDY 0x2u
 
 typedef enum { MXC_SYS_CLOCK_IPO } mxc_sys_system_clock_t;
-typedef enum { MXC_SYS_PERIPH_CLOCK_CNN = 25 } mxc_sys_periph_clock_t;
+typedef enum {
+    MXC_SYS_PERIPH_CLOCK_CNN = 25,
+    MXC_SYS_PERIPH_CLOCK_SMPHR = 26,
+    MXC_SYS_PERIPH_CLOCK_CPU1 = 27,
+} mxc_sys_periph_clock_t;
 
 int MXC_SYS_Clock_Select(mxc_sys_system_clock_t clock);
 void MXC_SYS_ClockEnable(mxc_sys_periph_clock_t clock);
@@ -77,6 +92,7 @@ typedef struct {
 } mxc_icc_regs_t;
 
 #define MXC_ICC0 ((mxc_icc_regs_t *)(uintptr_t)0x4002A000u)
+#define MXC_ICC1 ((mxc_icc_regs_t *)(uintptr_t)0x4002A800u)
 
 void MXC_ICC_Enable(mxc_icc_regs_t *icc);
 

@@ -10,11 +10,33 @@
 
 static uint32_t started_us;
 
+#if defined(__riscv)
+void NVIC_EnableIRQ(IRQn_Type irqn)
+{
+    *MACHINE_RISCV_IRQ |= UINT32_C(1) << (uint32_t)irqn;
+}
+
+void NVIC_EnableEVENT(IRQn_Type irqn)
+{
+    (void)irqn;
+}
+
+void NVIC_ClearPendingIRQ(IRQn_Type irqn)
+{
+    (void)irqn;
+}
+
+void NVIC_ClearPendingEVENT(IRQn_Type irqn)
+{
+    (void)irqn;
+}
+#else
 void MXC_NVIC_SetVector(IRQn_Type irqn, void (*irq_handler)(void))
 {
     machine_vectors[FIRST_IRQ + (uint32_t)irqn] = (uint32_t)(uintptr_t)irq_handler;
-    *NVIC_ISER = UINT32_C(1) << (uint32_t)irqn;
+    *NVIC_ISER |= UINT32_C(1) << (uint32_t)irqn;
 }
+#endif
 
 int MXC_SYS_Clock_Select(mxc_sys_system_clock_t clock)
 {

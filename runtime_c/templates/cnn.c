@@ -24,7 +24,7 @@
 /* Runs of weights: address, number of words, words; address 0 ends the list */
 static const uint32_t kernels[] = KERNELS;
 @{biases}
-void CNN_ISR(void)
+@{handler}
 {
     /* Acknowledge the interrupt */
 @{isr}
@@ -34,7 +34,7 @@ void CNN_ISR(void)
 #else
     cnn_time = 1;
 #endif
-}
+@{handled}}
 
 int cnn_stop(void)
 {
@@ -113,7 +113,7 @@ int cnn_enable(uint32_t clock_source, uint32_t clock_divider)
         (MXC_GCR->pclkdiv & ~(MXC_F_GCR_PCLKDIV_CNNCLKDIV | MXC_F_GCR_PCLKDIV_CNNCLKSEL)) |
         clock_divider | clock_source;
     MXC_SYS_ClockEnable(MXC_SYS_PERIPH_CLOCK_CNN);
-    MXC_NVIC_SetVector(CNN_IRQn, CNN_ISR);
+@{enable_interrupt}
     return CNN_OK;
 }
 

@@ -45,8 +45,8 @@ extern volatile uint32_t cnn_time;
 /* Copy n words with word accesses only, as the memories of the accelerator need */
 void memcpy32(uint32_t *dst, const uint32_t *src, int n);
 
-/* Interrupt handler of the accelerator; cnn_enable() installs it */
-void CNN_ISR(void);
+/* Interrupt handler of the accelerator@{handler_note} */
+@{handler};
 
 /* Turn on clock and power of the accelerator, and its interrupt */
 int cnn_enable(uint32_t clock_source, uint32_t clock_divider);

@@ -10,7 +10,7 @@
 #include "mxc.h"
 #include "sampledata.h"
 #include "sampleoutput.h"
-
+@{includes}
 volatile uint32_t cnn_time;
 
 @{inputs}
@@ -46,19 +46,7 @@ static int check_output(void)
     return CNN_OK;
 }
 
-/* Sleep until the interrupt; masking it closes the gap between the test and the sleep */
-static void wait_for_cnn(void)
-{
-    __disable_irq();
-    while (cnn_time == 0) {
-        MXC_LP_EnterSleepMode();
-        __enable_irq();
-        __ISB();
-        __disable_irq();
-    }
-    __enable_irq();
-}
-@{softmax}
+@{wait}@{softmax}
 /* Power up the accelerator and load the network */
 static int set_up(void)
 {
@@ -77,14 +65,7 @@ int main(void)
 {
     int passed;
 
-    MXC_ICC_Enable(MXC_ICC0);
-    MXC_SYS_Clock_Select(MXC_SYS_CLOCK_IPO);
-@{enable_pll}    SystemCoreClockUpdate();
-
-    /* Give a debugger time to attach before anything sleeps */
-    printf("Waiting...\n");
-    MXC_Delay(MXC_DELAY_SEC(2));
-    printf("\n*** CNN inference test: @{name} ***\n");
+@{begin}    printf("\n*** CNN inference test: @{name} ***\n");
 
     passed = set_up();
     if (passed == CNN_OK) {
@@ -94,11 +75,10 @@ int main(void)
         (void)cnn_unload(outputs);
     }
     (void)cnn_disable();
-@{disable_pll}    if (passed != CNN_OK) {
+@{end}    if (passed == CNN_OK) {
+        printf("\n*** PASS ***\n\n");
+@{report}    } else {
         printf("\n*** FAIL ***\n\n");
-        return 1;
     }
-    printf("\n*** PASS ***\n\n");
-@{report}
-    return 0;
+@{done}    return (passed == CNN_OK) ? 0 : 1;
 }

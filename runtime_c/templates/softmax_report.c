@@ -1,4 +1,6 @@
 
+static void print_classes(void)
+{
     softmax_layer();
     printf("Classification results:\n");
     for (uint32_t i = 0; i < CNN_NUM_OUTPUTS; i++) {
@@ -7,3 +9,4 @@
         printf("[%7ld] -> Class %u: %u.%u%%\n", (long)(q31_t)outputs[i], (unsigned int)i,
                permille / 10u, permille % 10u);
     }
+}

@@ -10,12 +10,13 @@ import pytest
 
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.unload import unload_words
-from ai8xc.backends.firmware.build import SOURCES, build
+from ai8xc.backends.firmware.build import RISCV, RISCV_MAIN, SOURCES, build
 from ai8xc.backends.firmware.machine import Machine
 from ai8xc.backends.firmware.sdk import sdk_files
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Wshadow", "-Wmissing-prototypes")
 ARM = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb")
+SECOND = (RISCV.compiler, *RISCV.flags)
 FAMILIES = [
     ("MAX78000", "net-mnist__softmax"),
     ("MAX78000", "net-kws20_v3__softmax"),  # 1-D
@@ -38,6 +39,9 @@ pytestmark = [
         reason="no vectors: set AI8XC_GOLDEN or provide ../shared/golden",
     ),
     pytest.mark.skipif(shutil.which(ARM[0]) is None, reason="gcc-arm-none-eabi is not installed"),
+    pytest.mark.skipif(
+        shutil.which(SECOND[0]) is None, reason="gcc-riscv64-unknown-elf is not installed"
+    ),
 ]
 
 
@@ -67,8 +71,10 @@ def test_no_warnings(project, tmp_path, compiler):
     sdk.mkdir()
     for name, content in sdk_files().items():
         (sdk / name).write_bytes(content)
-    for source in SOURCES:
-        command = [*compiler, "-O2", "-std=c99", *WARNINGS, "-Werror", f"-I{sdk}", "-c"]
+    riscv = (folder / RISCV_MAIN).is_file()
+    for source in (*SOURCES, RISCV_MAIN) if riscv else SOURCES:
+        core = SECOND if riscv and source != "main.c" else compiler
+        command = [*core, "-O2", "-std=c99", *WARNINGS, "-Werror", f"-I{sdk}", "-c"]
         target = ["-o", str(tmp_path / "object.o")]
         done = subprocess.run(
             [*command, str(folder / source), *target], capture_output=True, text=True, check=False

@@ -1,0 +1,1 @@
+    MXC_ICC_Enable(MXC_ICC1);

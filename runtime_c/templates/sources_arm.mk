@@ -1,0 +1,1 @@
+SRCS += main.c cnn.c softmax.c
