@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from ai8xc.device import Device
 from ai8xc.dialects import q
-from ai8xc.ir.core import Data, Graph, Op
+from ai8xc.ir.core import Graph, Op
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.ir.rewrite import Rule, rewrite
-from ai8xc.ir.types import Array, Element
+from ai8xc.ir.types import Array
+from ai8xc.passes.laws.weights import with_weight
 
 
 def dense(weight: Array, groups: int) -> Array:
@@ -27,11 +28,6 @@ def dense(weight: Array, groups: int) -> Array:
     return full
 
 
-def holds_zero(element: Element) -> Element:
-    """Return the narrowest element type that holds these weights and zeros."""
-    return "i2" if element == "bin" else element
-
-
 def grouped_conv(device: Device) -> Rule:
     """Return the law for a device."""
 
@@ -42,7 +38,7 @@ def grouped_conv(device: Device) -> Rule:
         each = op.groups == op.x.type.shape[1] == op.weight.type.shape[0]
         if each and device.has("depthwise"):
             return None
-        return _ungrouped(op, op.weight, dense(op.weight.value.array, op.groups))
+        return with_weight(op, dense(op.weight.value.array, op.groups), groups=1)
 
     return law
 
@@ -60,17 +56,7 @@ def grouped_transpose(op: Op, uses: Mapping[Op, int]) -> Op | None:
     for group in range(op.groups):
         rows = slice(group * size, (group + 1) * size)
         full[rows, group * per_group : (group + 1) * per_group] = array[rows]
-    return _ungrouped(op, op.weight, full)
-
-
-def _ungrouped(
-    op: q.Conv | q.ConvTranspose, weight: q.Constant, array: Array
-) -> q.Conv | q.ConvTranspose:
-    element = holds_zero(weight.element)
-    made = replace(weight, value=Data(array), element=element)
-    # total shift = output shift + 8 - weight bits: keep it when the width changes
-    wider = made.type.element != weight.type.element
-    return replace(op, weight=made, groups=1, output_shift=op.output_shift + wider)
+    return with_weight(op, full, groups=1)
 
 
 @register

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
@@ -13,10 +14,10 @@ from ai8xc.dialects import kernels, q
 from ai8xc.ir.core import Data, Graph, Op
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.ir.rewrite import Rule, rewrite
-from ai8xc.passes.densify_groups import holds_zero
+from ai8xc.passes.fold_windows import FACTORS
 from ai8xc.passes.identity import OUTPUT_SHIFT, identity_weight, q_constant
-
-SIDE = 3
+from ai8xc.passes.laws.folding import SIDE, as_gathered, named, spread
+from ai8xc.passes.laws.weights import holds_zero, repeated_bias, with_weight
 
 
 def enlarged(op: Op, uses: Mapping[Op, int]) -> Op | None:
@@ -129,10 +130,85 @@ def _widened(
     wide = np.zeros((*array.shape[:2], SIDE, SIDE), array.dtype)
     spots = [slice(o, o + k) for (o, _), k in zip(found, op.kernel, strict=True)]
     wide[(slice(None), slice(None), *spots)] = array
+    return with_weight(op, wide, pads=pads, output_padding=(1, 1))
+
+
+def phases(device: Device) -> Rule:
+    """Return the law for a device."""
+
+    def law(op: Op, uses: Mapping[Op, int]) -> Op | None:
+        """conv_transpose(x, w){stride s} => unfold(conv(x, w by phases)), for s = 2 or 4.
+
+        Value s * y + p of the output sees x at y + n through tap i where s * n = p + padding - i:
+        each of the s x s phases is a convolution, all of them are one with as many channels.
+        """
+        if not isinstance(op, q.ConvTranspose) or not isinstance(op.weight, q.Constant):
+            return None
+        if len(op.kernel) != 2 or _hardware(op, device) or not _has_phases(op, device):
+            return None
+        made = _by_phases(op, op.weight)
+        return named(spread(made, op.geometry.strides[0], op.name), op)
+
+    return law
+
+
+def _hardware(op: q.ConvTranspose, device: Device) -> bool:
+    """Whether this is the form that the hardware has."""
+    g, stride = op.geometry, device.transposed_stride
+    square = op.kernel == (SIDE, SIDE) and g.pads[:2] == g.pads[2:] and max(g.pads) <= 2
+    extra = op.output_padding == (device.transposed_output_pad,) * 2
+    return square and extra and g.strides == (stride, stride) and set(g.dilations) == {1}
+
+
+def _has_phases(op: q.ConvTranspose, device: Device) -> bool:
+    g = op.geometry
+    strided = g.strides[0] == g.strides[1] and g.strides[0] in FACTORS
+    if not strided or set(g.dilations) != {1} or op.wide or op.groups > 1:
+        return False
+    channels = op.type.shape[1] * g.strides[0] ** 2
+    biased = op.bias is None or channels <= device.bias_bytes_per_group
+    small = all(_reach(op, a)[1] <= SIDE for a in (0, 1))
+    return small and channels <= device.max_channels and biased
+
+
+def _reach(op: q.ConvTranspose, axis: int) -> tuple[int, int]:
+    """Return the first value of x that phases see, relative to theirs, and how many."""
+    s, pad, taps = op.geometry.strides[axis], op.geometry.pads[axis], op.kernel[axis]
+    first, last = -((taps - 1 - pad) // s), (s - 1 + pad) // s
+    return first, last - first + 1
+
+
+def _by_phases(op: q.ConvTranspose, weight: q.Constant) -> q.Conv:
+    array = weight.value.array
+    channels, outputs = array.shape[:2]
+    g, s = op.geometry, op.geometry.strides[0]
+    (row, rows), (column, columns) = (_reach(op, a) for a in (0, 1))
+    place = as_gathered(s)
+    wide = np.zeros((outputs * s * s, channels, rows, columns), array.dtype)
+    for p, o, i, j in product(range(s), range(s), range(op.kernel[0]), range(op.kernel[1])):
+        y, odd = divmod(p + g.pads[0] - i, s)
+        x, other = divmod(o + g.pads[1] - j, s)
+        if not odd and not other:
+            target = [place(m, p, o) for m in range(outputs)]
+            wide[target, :, y - row, x - column] = array[:, :, i, j].T
     element = holds_zero(weight.element)
-    made = replace(weight, value=Data(wide), element=element)
-    shift = op.output_shift + (element != weight.element)
-    return replace(op, weight=made, pads=pads, output_padding=(1, 1), output_shift=shift)
+    wanted = [-(-n // s) for n in op.type.shape[2:]]
+    ends = [
+        max(0, n - size + first + taps - 1)
+        for n, size, first, taps in zip(
+            wanted, op.x.type.shape[2:], (row, column), (rows, columns), strict=True
+        )
+    ]
+    return q.Conv(
+        op.x,
+        replace(weight, value=Data(wide), element=element),
+        repeated_bias(op, s * s),
+        pads=(-row, -column, *ends),
+        output_shift=op.output_shift + (element != weight.element),
+        activation=op.activation,
+        name=f"{op.name}_inner",
+        loc=op.loc,
+    )
 
 
 @register
@@ -145,5 +221,6 @@ class FitTransposed(Pass):
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph with enlargements that the device has, where there is an equal one."""
-        laws = (no_enlargement, enlarged, stride_one, stride_two(ctx.need(Device)))
+        device = ctx.need(Device)
+        laws = (no_enlargement, enlarged, stride_one, stride_two(device), phases(device))
         return rewrite(graph, laws)

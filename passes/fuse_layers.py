@@ -12,7 +12,7 @@ from ai8xc.ir.core import Graph, Op, make_graph
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.layers import rules
 from ai8xc.passes.layers.builder import Builder
-from ai8xc.passes.layers.limits import check_layer
+from ai8xc.passes.layers.limits import check_layer, too_many_layers
 
 
 @register
@@ -34,7 +34,8 @@ class FuseLayers(Pass):
         device = ctx.need(Device)
         for op in graph.inputs:
             if op.type.shape[0] != 1:
-                ctx.report(rules.BATCH.at(op, count=op.type.shape[0]))
+                help = "export the model with a batch of 1"
+                ctx.report(rules.BATCH.at(op, count=op.type.shape[0], help=help))
                 return graph
         builder, outputs = _build(graph, device)
         for finding in builder.findings:
@@ -55,17 +56,11 @@ class FuseLayers(Pass):
             for finding in check_layer(layer, device):
                 ctx.report(finding)
         if len(layers) > device.max_layers:
-            ctx.report(
-                rules.LAYERS.at(
-                    layers[device.max_layers],
-                    count=len(layers),
-                    limit=device.max_layers,
-                    device=device.name,
-                )
-            )
+            ctx.report(too_many_layers(layers, device))
         pools = [layer.pool for layer in layers if layer.pool and layer.pool.average]
         if len({pool.rounding for pool in pools}) > 1:
-            ctx.report(rules.ROUNDING.at(layers[0]))
+            help = "round all averages, or none"
+            ctx.report(rules.ROUNDING.at(layers[0], help=help))
 
 
 def _build(graph: Graph, device: Device) -> tuple[Builder, tuple[Op, ...]]:

@@ -7,16 +7,17 @@ from typing import ClassVar, Final
 
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x
-from ai8xc.dialects.shapes import dims
 from ai8xc.ir.core import Graph, Op, make_graph
-from ai8xc.ir.diag import Rejected
+from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.identity import OUTPUT_SHIFT, layer_weight
 from ai8xc.passes.layers import rules
-from ai8xc.passes.layers.limits import passes_of
+from ai8xc.passes.layers.limits import passes_of, too_many_layers
 from ai8xc.passes.placement.problem import Conflict, state
 
 _ROUNDS: Final = 200
+_COPY: Final = "_copy"
+"""Ends the names of copies for one reader."""
 
 
 @register
@@ -44,29 +45,24 @@ class InsertCopies(Pass):
             raise RuntimeError("the copies do not come to an end")
         layers = ai8x.layers(graph.ops)
         if len(layers) > device.max_layers:
-            finding = rules.LAYERS.at(
-                layers[-1], count=len(layers), limit=device.max_layers, device=device.name
-            )
-            ctx.report(finding)
+            ctx.report(too_many_layers(layers, device))
         return graph
 
 
 def _resolved(graph: Graph, conflict: Conflict, device: Device) -> Graph:
-    layer = conflict.layer
-    if conflict.operand is None or _is_copy(graph, layer.xs[conflict.operand]):
+    layer, operand = conflict.layer, _to_copy(graph, conflict)
+    if operand is None:
         if (
             conflict.operand is None
             and not conflict.hopeless
             and isinstance(layer, ai8x.Passthrough)
         ):
             return _moved(graph, layer, device)
-        sizes = ", ".join(str(x.type.shape[1]) for x in layer.xs)
-        help = f"give each part the same number of channels; they are {dims(layer.in_shape)} now"
-        raise Rejected([rules.JOIN.at(layer, sizes=sizes, help=help)])
-    x = layer.xs[conflict.operand]
+        raise Rejected([_no_layout(layer, device)])
+    x = layer.xs[operand]
     made: list[Op] = []
     if conflict.interleaved or layer.gather == "pixels":
-        copy: ai8x.Layer = ai8x.Passthrough(xs=(x,), name=f"{x.name}_copy", loc=x.loc)
+        copy: ai8x.Layer = ai8x.Passthrough(xs=(x,), name=f"{x.name}{_COPY}", loc=x.loc)
     else:
         weight = layer_weight(x.type.shape[1])
         made.append(weight)
@@ -74,17 +70,44 @@ def _resolved(graph: Graph, conflict: Conflict, device: Device) -> Graph:
             xs=(x,),
             weight=weight,
             output_shift=OUTPUT_SHIFT,
-            name=f"{x.name}_copy",
+            name=f"{x.name}{_COPY}",
             loc=x.loc,
         )
-    xs = tuple(copy if i == conflict.operand else other for i, other in enumerate(layer.xs))
+    xs = tuple(copy if i == operand else other for i, other in enumerate(layer.xs))
     return _changed(graph, layer, [*made, copy, replace(layer, xs=xs)])
+
+
+def _no_layout(layer: ai8x.Layer, device: Device) -> Diagnostic:
+    """Return the finding about a layer whose inputs cannot lie as it reads them."""
+    channels = layer.in_shape[0]
+    step = layer.parts * passes_of(channels, device)
+    if layer.parts > 1 and step >= device.write_step_limit:
+        most = (device.write_step_limit - 1) // passes_of(channels, device)
+        help = f"combine up to {most} at a time, or use up to {device.processors} channels"
+        return rules.APART.at(
+            layer, count=layer.parts, channels=channels, device=device.name, help=help
+        )
+    sizes = ", ".join(str(x.type.shape[1]) for x in layer.xs)
+    help = f"join parts whose channels are multiples of {device.processors}"
+    return rules.JOIN.at(layer, sizes=sizes, help=help)
+
+
+def _to_copy(graph: Graph, conflict: Conflict) -> int | None:
+    """Return the operand to copy: that in the way, or what else ties it; None where all are."""
+    if conflict.operand is None:
+        return None
+    xs = conflict.layer.xs
+    others = [] if conflict.interleaved else [n for n in range(len(xs)) if n != conflict.operand]
+    for number in (conflict.operand, *others):
+        if not _is_copy(graph, xs[number]):
+            return number
+    return None
 
 
 def _is_copy(graph: Graph, op: Op) -> bool:
     """Whether this is a copy for one reader: another one would not lie better."""
-    copies = isinstance(op, ai8x.Passthrough) and op.pool is None and op.parts == 1
-    return copies and op.name.endswith("_copy") and graph.uses[op] == 1
+    copies = isinstance(op, ai8x.Passthrough | ai8x.Conv2d) and op.pool is None and op.parts == 1
+    return copies and op.name.endswith(_COPY) and graph.uses[op] == 1
 
 
 def _moved(graph: Graph, layer: ai8x.Passthrough, device: Device) -> Graph:

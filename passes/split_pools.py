@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ai8xc.device import Device
 from ai8xc.dialects import q
@@ -12,8 +12,12 @@ from ai8xc.dialects.shapes import dims
 from ai8xc.ir.core import Graph, Op
 from ai8xc.ir.diag import declare
 from ai8xc.ir.passes import Pass, PassContext, register
+from ai8xc.ir.prove import Deviations
 from ai8xc.ir.rewrite import Rule, rewrite
 from ai8xc.passes.absorb_activation import non_negative
+
+STEP_BOUND: Final = 2
+"""An average in two steps is off by fewer integer steps than this: each step by less than one."""
 
 STEPS = declare(
     "AX118",
@@ -87,6 +91,8 @@ def large_window(limit: int, ctx: PassContext) -> Rule:
         if isinstance(op, q.AveragePool):
             sizes = (dims(op.kernel), dims(first), dims(second))
             ctx.report(STEPS.at(op, kernel=sizes[0], first=sizes[1], second=sizes[2]))
+            known = ctx.find(Deviations)
+            ctx.give(Deviations({**(known.steps if known else {}), op.name: STEP_BOUND}))
         strides = second if stepping else (1, 1)
         made = replace(op, x=inner, kernel=second, strides=strides)
         return made if made.type.shape == op.type.shape else None

@@ -37,18 +37,6 @@ def _strided(op: Op) -> bool:
     return isinstance(op, q.Conv) and not op.wide and set(op.geometry.strides) != {1}
 
 
-def single_column(op: Op, uses: Mapping[Op, int]) -> Op | None:
-    """conv(x){strides = s} on one output value along an axis => stride 1 on that axis."""
-    if not isinstance(op, q.Conv) or len(op.geometry.strides) != 2:
-        return None
-    sizes = op.type.shape[2:]
-    strides = tuple(1 if n == 1 else s for n, s in zip(sizes, op.geometry.strides, strict=True))
-    if strides == op.geometry.strides:
-        return None
-    made = replace(op, strides=strides)
-    return made if made.type.shape == op.type.shape else None
-
-
 @register
 @dataclass(frozen=True)
 class SplitStrides(Pass):
@@ -59,4 +47,4 @@ class SplitStrides(Pass):
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph with convolutions of stride 1."""
-        return rewrite(graph, (single_column, strided_pixels, strided_windows))
+        return rewrite(graph, (strided_pixels, strided_windows))

@@ -8,18 +8,23 @@ from ai8xc.ir.core import Graph, Input, Op
 from ai8xc.ir.types import Array
 
 
-def values(graph: Graph, inputs: Mapping[str, Array]) -> Iterator[tuple[Op, Array]]:
+def values(
+    graph: Graph, inputs: Mapping[str, Array], forced: Mapping[str, Array] | None = None
+) -> Iterator[tuple[Op, Array]]:
     """Yield each op with its value, in order, forgetting values that have no reader left.
 
     `inputs` are the values of the graph's inputs by name. The first dimension of every tensor is
     the batch: a graph whose tensors have batch 1 can be fed any number of samples at once.
-    Floating point operations are done in the element type of the op, integers exactly.
+    Floating point operations are done in the element type of the op, integers exactly. Ops named
+    in `forced` have that value instead of their own.
     """
     known: dict[Op, Array] = {}
     pending = dict(graph.uses)
     for op in graph.ops:
         if isinstance(op, Input):
             value = inputs[op.name]
+        elif forced and op.name in forced:
+            value = forced[op.name]
         else:
             value = op.compute(*(known[operand] for operand in op.operands))
         known[op] = value

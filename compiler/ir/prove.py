@@ -29,6 +29,17 @@ _INTEGER_STEPS: Final = 128
 """Steps of one unit in a sample of integers: the accelerators read pixels of 8 bits as [-1, 1)."""
 
 
+@dataclass(frozen=True)
+class Deviations:
+    """Values that a pass may change, by name: each by fewer than so many integer steps.
+
+    A pass without an exact equivalent gives these to its context; all that is computed of such a
+    value must still be what the graph before gives for the changed one.
+    """
+
+    steps: Mapping[str, int]
+
+
 class ProofFailed(Exception):  # noqa: N818 - says what happened
     """A pass of ours changed what the graph computes."""
 
@@ -109,6 +120,7 @@ class Prove:
         self.say = say
         self.execute = execute
         self._last: tuple[Graph, _Run] | None = None
+        self._known: set[str] = set()
 
     def after(self, step: Step, before: Graph, graph: Graph, ctx: PassContext) -> None:
         """Say that the pass is proven; raises `ProofFailed` with the first op that differs."""
@@ -118,6 +130,7 @@ class Prove:
             return
         old = self._run(before)
         new = self._executed(graph, old) if graph.level == "reg" else self._run(graph)
+        changed, old = self._deviated(step, before, old, new, ctx)
         self._last = (graph, new)
         if _is_real(before) and not _is_real(graph):
             self.say(f"proven: {name} ({_noise(old, new)})")
@@ -132,12 +145,35 @@ class Prove:
         pairs = [*(inner if step.applied.keeps_values else ()), *outputs]
         how = "equal bit for bit" if exact else "equal to rounding"
         noun = "value" if len(pairs) == 1 else "values"
-        self.say(f"proven: {name} ({len(pairs)} {noun} {how})")
+        told = "".join(f", `%{value}` within {bound} steps" for value, bound in changed.items())
+        self.say(f"proven: {name} ({len(pairs)} {noun} {how}{told})")
 
-    def _run(self, graph: Graph) -> _Run:
-        if self._last and self._last[0] is graph:
+    def _deviated(
+        self, step: Step, before: Graph, old: _Run, new: _Run, ctx: PassContext
+    ) -> tuple[Mapping[str, int], _Run]:
+        """Return what the pass may have changed, and the graph before with those values.
+
+        Raises `ProofFailed` where a value has changed by more.
+        """
+        allowed = ctx.find(Deviations)
+        steps = {n: k for n, k in (allowed.steps if allowed else {}).items() if n in new.named}
+        steps = {n: k for n, k in steps.items() if n in old.named and n not in self._known}
+        self._known |= steps.keys()
+        if not steps:
+            return {}, old
+        for name, bound in steps.items():
+            after = new.named[name]
+            off = np.abs(after[1].astype(np.int64) - old.named[name][1]).max()
+            if off >= bound:
+                text = f"pass `{step.applied.name}` changed `%{name}` by {off} steps of {bound}"
+                raise ProofFailed(text)
+        return steps, self._run(before, {name: new.named[name][1] for name in steps})
+
+    def _run(self, graph: Graph, forced: Mapping[str, Array] | None = None) -> _Run:
+        if self._last and self._last[0] is graph and not forced:
             return self._last[1]
-        named = {op.name: (op, value) for op, value in values(graph, feed(graph, self.samples))}
+        found_values = values(graph, feed(graph, self.samples), forced or {})
+        named = {op.name: (op, value) for op, value in found_values}
         found = [named[output.name] for output in graph.outputs]
         in_users_shape = from_hardware(graph, [value for _, value in found])
         outputs = [(op, value) for (op, _), value in zip(found, in_users_shape, strict=True)]

@@ -9,13 +9,12 @@ import numpy as np
 
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x, q
-from ai8xc.dialects.shapes import dims
 from ai8xc.ir.core import Data, Graph, Input, Op
 from ai8xc.ir.diag import Diagnostic
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Element, TensorType
 from ai8xc.passes.identity import OUTPUT_SHIFT, layer_weight
-from ai8xc.passes.layers import rules
+from ai8xc.passes.layers import advice
 from ai8xc.passes.layers.feed import Feed, Shape, combined, joined, stacked
 from ai8xc.passes.layers.limits import passes_of
 
@@ -80,9 +79,7 @@ class Builder:
             case q.Slice():
                 return self.slice(op)
             case _:
-                return self.refuse(
-                    op, rules.LAYOUT.at(op, opcode=op.opcode, why="no layer does it")
-                )
+                return self.refuse(op, advice.no_layer(op))
 
     def refuse(self, op: Op, finding: Diagnostic) -> Feed:
         """Record a finding and go on with a tensor of the right shape."""
@@ -209,38 +206,22 @@ class Builder:
         """Return a convolution as a layer."""
         kernel, geometry = op.kernel, op.geometry
         if set(geometry.strides) != {1}:
-            return self.refuse(op, rules.STRIDE.at(op, strides=dims(geometry.strides)))
+            return self.refuse(op, advice.strides(op))
         pad = (geometry.pads[0], geometry.pads[1])
         fits = pad == geometry.pads[2:] and max(pad) <= self.device.max_pad
         if not fits or any(p >= k for p, k in zip(pad, kernel, strict=True) if p):
-            return self.refuse(op, rules.PADDING.at(op, pads=dims(geometry.pads)))
+            return self.refuse(op, advice.padding(op, self.device))
         if op.x.type.shape[3] == 1 and kernel[1] == 1 and kernel[0] > 1:
             return self.conv1d(op, pad)
         if kernel not in self.device.kernel_sizes_2d:
-            return self.refuse(op, self.no_kernel(op))
+            return self.refuse(op, advice.kernel(op, self.device))
         if set(geometry.dilations) != {1}:
-            return self.refuse(op, self.no_dilation(op))
+            return self.refuse(op, advice.dilation(op, self.device))
         if op.groups > 1 and not (self.device.has("depthwise") and depthwise(op)):
-            channels = op.x.type.shape[1]
-            return self.refuse(op, rules.GROUPS.at(op, groups=op.groups, channels=channels))
+            return self.refuse(op, advice.groups(op))
         feed = self.operator_feed(op)
         fields = self.weighted(op, feed)
         return self.result(ai8x.Conv2d(pad=pad, groups=op.groups, **fields))  # type: ignore[arg-type] # fields of a layer
-
-    def no_kernel(self, op: q.Conv | q.ConvTranspose) -> Diagnostic:
-        """Return the finding about a window that the hardware does not have."""
-        steps = max((k - 1 + 1) // 2 for k in op.kernel)
-        help = f"use {steps} layers of 3x3, which see the same values" if steps > 1 else None
-        return rules.KERNEL.at(op, kernel=dims(op.kernel), device=self.device.name, help=help)
-
-    def no_dilation(self, op: q.Conv) -> Diagnostic:
-        """Return the finding about a dilation that the hardware does not have."""
-        return rules.DILATION.at(
-            op,
-            dilations=dims(op.geometry.dilations),
-            kernel=dims(op.kernel),
-            device=self.device.name,
-        )
 
     def conv1d(self, op: q.Conv, pad: tuple[int, int]) -> Feed:
         """Return a convolution along the rows of one column as a layer."""
@@ -248,18 +229,17 @@ class Builder:
         dilation = op.geometry.dilations[0]
         reach = (length - 1) * dilation + 1
         if length > device.max_kernel_1d:
-            return self.refuse(op, self.no_kernel(op))
+            return self.refuse(op, advice.kernel(op, self.device))
         wide = reach > device.max_stretched_kernel_1d
         too_far = dilation > device.max_dilation_1d or length > device.max_kernel_1d_on_2d
         if wide and (too_far or pad[0] or op.groups > 1):
-            return self.refuse(op, self.no_dilation(op))
+            return self.refuse(op, advice.dilation(op, self.device))
         if op.groups > 1 and not (device.has("depthwise") and depthwise(op)):
-            channels = op.x.type.shape[1]
-            return self.refuse(op, rules.GROUPS.at(op, groups=op.groups, channels=channels))
+            return self.refuse(op, advice.groups(op))
         passes = passes_of(op.x.type.shape[1], device)
         if pad[0] and passes > 1 and not device.has("conv1d-multipass-pad"):
             if length != 3 or dilation > 1:
-                return self.refuse(op, rules.PADDING.at(op, pads=dims(op.geometry.pads)))
+                return self.refuse(op, advice.padding(op, self.device))
             return self.column(op, pad)
         feed = self.operator_feed(op, pools=not wide, operands=False)
         if feed.raw_columns != 1 or (wide and not feed.is_whole):
@@ -292,9 +272,7 @@ class Builder:
             and max(g.pads) <= self.device.max_pad
         )
         if not native or set(g.dilations) != {1} or op.groups > 1:
-            why = f"kernel {dims(op.kernel)}, strides {dims(g.strides)}, pads {dims(g.pads)}"
-            help = "use a 3x3 kernel with stride 2, padding 1 and output padding 1"
-            return self.refuse(op, rules.TRANSPOSED.at(op, why=why, help=help))
+            return self.refuse(op, advice.transposed(op))
         feed = self.operator_feed(op, pools=False)
         fields = self.weighted(op, feed)
         fields["weight"] = self.turned(op.weight)
@@ -324,7 +302,7 @@ class Builder:
             feed = self.tensor(op.x)
         why = self.too_large(feed)
         if why:
-            return self.refuse(op, rules.LINEAR.at(op, shape=dims(feed.shape), why=why))
+            return self.refuse(op, advice.linear(op, feed.shape, why, self.device))
         return self.result(ai8x.Linear(flatten=True, **self.weighted(op, feed)), flat=True)  # type: ignore[arg-type] # fields of a layer
 
     def too_large(self, feed: Feed) -> str:
@@ -342,7 +320,7 @@ class Builder:
     def eltwise(self, op: Eltwise) -> Feed:
         """Return an element-wise operation in front of its reader."""
         if len(op.xs) > self.device.max_operands:
-            return self.refuse(op, rules.OPERANDS.at(op, count=len(op.xs)))
+            return self.refuse(op, advice.operands(op, self.device))
         operands = self.operands(op)
         found = combined(op.operation, [self.feeds[x] for x in operands])
         if found is None or (found.pool is not None and not self.eltwise_pools(found)):
@@ -362,9 +340,9 @@ class Builder:
 
     def pool(self, op: q.MaxPool | q.AveragePool) -> Feed:
         """Return a pool in front of its reader."""
-        why = self.no_pool(op)
-        if why:
-            return self.refuse(op, rules.POOL.at(op, device=self.device.name, why=why))
+        finding = advice.pool(op, self.device)
+        if finding is not None:
+            return self.refuse(op, finding)
         feed = self.feeds[op.x]
         g = op.geometry
         single = op.x.type.shape[3] == 1
@@ -385,23 +363,6 @@ class Builder:
             behind = self.tensor(op.x).pooled(pool, shape)
         return behind
 
-    def no_pool(self, op: q.MaxPool | q.AveragePool) -> str:
-        """Return why the hardware cannot pool like this, or nothing."""
-        g, device = op.geometry, self.device
-        single = op.x.type.shape[3] == 1
-        if any(g.pads):
-            return f"padding {dims(g.pads)}"
-        if g.strides[0] != g.strides[1] and not single:
-            return f"strides {dims(g.strides)}"
-        if max(op.kernel) > device.max_pool:
-            return f"a window of {dims(op.kernel)}"
-        if max(g.strides) > device.max_pool_stride:
-            return f"a stride of {max(g.strides)}"
-        wide = [d for k, d in zip(op.kernel, g.dilations, strict=True) if d > 1 and k != 2]
-        if max(g.dilations) > device.max_pool_dilation or wide:
-            return f"dilation {dims(g.dilations)}"
-        return ""
-
     def concat(self, op: q.Concat) -> Feed:
         """Return tensors side by side, or one below the other."""
         feeds = [self.feeds[x] for x in op.xs]
@@ -409,8 +370,7 @@ class Builder:
         flat = any(feed.flat and feed.pixels > 1 for feed in feeds)
         equal = len({feed.shape[0] for feed in feeds}) == 1
         if make is None or flat or (op.axis == 2 and not equal):
-            why = f"tensors are joined along axis {op.axis}"
-            return self.refuse(op, rules.LAYOUT.at(op, opcode=op.opcode, why=why))
+            return self.refuse(op, advice.join(op))
         found = make(feeds)
         if found is None:
             found = make([self.joinable(x, op.axis) for x in op.xs])
@@ -440,8 +400,7 @@ class Builder:
             made = replace(source, value_type=source.type.with_shape((1, *after)))
             self.ops[self.ops.index(source)] = made
             return Feed((made,), after)
-        before = dims(op.x.type.shape)
-        return self.refuse(op, rules.RESHAPE.at(op, before=before, after=dims(shape)))
+        return self.refuse(op, advice.reshape(op))
 
     def sole_reader(self, op: Op) -> bool:
         """Whether only this op reads its operand."""
@@ -461,8 +420,7 @@ class Builder:
             if axis != 2
         )
         if len(shape) != 4 or not whole or op.steps[2] != 1:
-            why = "only rows can be left out"
-            return self.refuse(op, rules.LAYOUT.at(op, opcode=op.opcode, why=why))
+            return self.refuse(op, advice.cut(op))
         if not feed.joined:
             feed = self.tensor(op.x)
         crop = (op.starts[2], shape[2] - op.ends[2])

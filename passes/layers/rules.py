@@ -12,8 +12,9 @@ KERNEL = declare(
     "AX102",
     "a kernel of {kernel} is not supported on {device}",
     """2-D convolutions have 1x1 or 3x3 windows (smaller ones are filled up with zeros), 1-D ones up
-    to 9 values. A larger window has no exact equivalent, because every layer rounds its output to
-    8 bits. Two 3x3 layers see 5x5, three see 7x7.""",
+    to 9 values. Larger 2-D windows of up to 9x9 are computed on data folded by 2 or 4, where that
+    gives no more than 1,024 channels. Others have no exact equivalent, because every layer rounds
+    its output to 8 bits. Two 3x3 layers see 5x5, three see 7x7.""",
 )
 STRIDE = declare(
     "AX103",
@@ -35,14 +36,15 @@ GROUPS = declare(
 DILATION = declare(
     "AX106",
     "dilation {dilations} of a {kernel} kernel is not supported on {device}",
-    """Only 1-D kernels are dilated: up to 9 values with their gaps, or 2 and 3 values at any
-    distance without padding and pooling.""",
+    """1-D kernels are dilated: up to 9 values with their gaps, or 2 and 3 values at any distance.
+    Dilated 2-D windows are computed on folded data, where they see at most 3x3 of it.""",
 )
 TRANSPOSED = declare(
     "AX107",
     "this transposed convolution has no exact equivalent: {why}",
     """Transposed convolutions have a 3x3 window (smaller ones are filled up with zeros), stride 2
-    and give twice the rows and columns.""",
+    and give twice the rows and columns. Others of stride 2 or 4 are convolutions whose channels
+    become rows and columns, where those see at most 3x3 values.""",
 )
 POOL = declare(
     "AX108",
@@ -94,9 +96,15 @@ LAYERS = declare(
     "{count} layers are more than the {limit} of {device}",
     "Each convolution, linear layer, element-wise operation or pool of its own takes a layer.",
 )
+APART = declare(
+    "AX124",
+    "{count} operands of {channels} channels lie too far apart for {device}",
+    """The words of all operands lie between each other, those of each pass of 64 channels as well:
+    a layer that writes one of them leaves out operands times passes minus one words.""",
+)
 JOIN = declare(
     "AX117",
     "joined tensors of {sizes} channels cannot lie side by side",
     """Up to 64 channels lie on processors side by side, each part from a multiple of 4 on; more
-    are read in passes, and then each part fills exactly one pass.""",
+    are read in passes, and then no part lies in two of them: layers are cut, or copied.""",
 )

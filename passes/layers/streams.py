@@ -16,9 +16,9 @@ from ai8xc.device import Device
 from ai8xc.dialects import ai8x
 from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Data, Graph, Mask, Op, make_graph
-from ai8xc.passes.densify_groups import holds_zero
 from ai8xc.passes.hardware.network import HardwareNetwork
 from ai8xc.passes.hardware.streaming import StreamCounters, input_words, stream_counters
+from ai8xc.passes.laws.weights import holds_zero
 from ai8xc.passes.layers.limits import lanes_of
 
 WINDOW = (3, 3)
