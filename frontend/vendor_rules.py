@@ -94,6 +94,12 @@ NEXT = declare(
     "the layer that follows is not the next one: {device} runs layers in order",
     "Jumps need the link to the next layer, which MAX78002 has.",
 )
+NEXT_RANGE = declare(
+    "SEQ-NEXT-RANGE",
+    "there is no layer {number}: the run ends here",
+    "Write `stop` where the run shall end.",
+    "warning",
+)
 UNREACHABLE = declare(
     "SEQ-UNREACHED",
     "`{layer}` never runs",
@@ -217,6 +223,12 @@ WEIGHT_COUNT = declare(
     "the network has {layers} layers with weights, the file has weights for {found}",
     """Weights belong to the layers that have any, in order. A layer that is left out of the
     description by mistake would otherwise change nothing that one sees.""",
+)
+WEIGHTS_LEFT = declare(
+    "CK012",
+    "the network has {layers} layers with weights, the file has arrays for {found}",
+    "Test networks share files of arrays; the first ones are taken.",
+    "warning",
 )
 BIAS_LENGTH = declare(
     "BIAS-LEN",

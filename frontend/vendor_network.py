@@ -1,0 +1,117 @@
+"""Networks described for the vendor's tool: YAML and weights to a graph of placed layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ai8xc.frontend import vendor_rules as rules
+from ai8xc.frontend.vendor_description import Description, describe
+from ai8xc.frontend.vendor_layers import LayerBuilder
+from ai8xc.frontend.vendor_options import NetworkOptions
+from ai8xc.frontend.vendor_sequence import INPUT, Run, Step, sequence
+from ai8xc.frontend.vendor_text import MAX_BYTES, read_yaml
+from ai8xc.frontend.vendor_weights import assign
+from ai8xc.ir.core import Graph, Input, Op, make_graph
+from ai8xc.ir.diag import Diagnostic, Rejected, declare, errors
+from ai8xc.ir.loc import Loc
+from ai8xc.ir.types import TensorType
+
+UNREADABLE = declare(
+    "CFG-FILE",
+    "`{name}` cannot be read: {why}",
+    "A network description is a text file.",
+)
+
+
+def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagnostic]]:
+    """Return the network of a description and its warnings; raises `Rejected` with all errors."""
+    description = describe(read_yaml(_text(path), path.name))
+    run = sequence(description, options)
+    assigned = assign(description, run.steps, options)
+    by_index = {step.index: step for step in run.steps}
+    following = {s.index: by_index[s.following] for s in run.steps if s.following in by_index}
+    last = run.order[-1].index
+    builder = LayerBuilder(description, options, assigned.layers, following, last)
+    findings = [*description.findings, *run.findings, *assigned.findings]
+    ops = list(_build(builder, run, options))
+    findings += [*builder.findings, *_notes(description, run)]
+    findings.sort(key=lambda finding: (finding.loc.line, finding.loc.column))
+    if errors(findings):
+        raise Rejected(findings)
+    outputs = _outputs(builder, run.order)
+    graph = make_graph(path.stem, "ai8x", ops, outputs)
+    snoop = tuple(description.network.snoop or ())
+    return replace(options.settings, snoop=snoop).on(graph), findings
+
+
+def _build(builder: LayerBuilder, run: Run, options: NetworkOptions) -> list[Op]:
+    given = _input(builder, run.order[0], options)
+    builder.values[INPUT] = given
+    return [given, *[builder.build(step) for step in run.order]]
+
+
+def _input(builder: LayerBuilder, first: Step, options: NetworkOptions) -> Input:
+    """Return the input: as large as the first layer or the sample says."""
+    layer, sample = first.layer, options.input_shape
+    size = layer.in_dim
+    channels = layer.in_channels
+    weights = builder.weights.get(first.index)
+    loc = builder.description.loc(first.place, node=first.name)
+    if size is None and sample is None:
+        raise Rejected([rules.NO_SIZE.at(loc)])
+    if sample is not None:
+        shape = (*sample, 1, 1)[:3]
+    else:
+        if channels is None and weights is not None:
+            channels = weights.in_channels
+        if channels is None:
+            raise Rejected([rules.CHANNELS.at(loc)])
+        assert size is not None
+        top, bottom = layer.in_crop or (0, 0)
+        if layer.flatten and layer.in_channels is None:
+            channels //= size[0] * size[1]
+        shape = (channels * first.parts, size[0] + top + bottom, size[1])
+    return Input(TensorType((1, *shape), "i8"), name="x", loc=Loc(builder.description.document.source))
+
+
+def _outputs(builder: LayerBuilder, order: Sequence[Step]) -> list[Op]:
+    marked = [step for step in order if step.layer.output] or [order[-1]]
+    return [builder.values[step.index] for step in sorted(marked, key=lambda step: step.index)]
+
+
+def _notes(description: Description, run: Run) -> list[Diagnostic]:
+    """Return what the description leaves to defaults, and outputs that are not read."""
+    found = []
+    for step in run.order:
+        layer, loc = step.layer, description.loc(step.place, node=step.name)
+        if layer.op is None:
+            found.append(rules.OPERATOR_DEFAULT.at(loc))
+        if layer.activate is None and step.operator != "none":
+            found.append(rules.ACTIVATION_DEFAULT.at(loc))
+        if layer.out_offset is None:
+            found.append(rules.OFFSET_DEFAULT.at(loc))
+        if (layer.max_pool or layer.avg_pool) and layer.pool_stride is None:
+            found.append(rules.POOL_STRIDE_DEFAULT.at(loc))
+    if any(step.layer.output for step in run.order) and not run.order[-1].layer.output:
+        last = run.order[-1]
+        found.append(rules.OUTPUT_LAST.at(description.loc(last.place, node=last.name)))
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes() if path.stat().st_size <= 4 * MAX_BYTES else None
+        if content is None:
+            raise _unreadable(path, f"it has more than {MAX_BYTES} bytes")
+        return content.decode("utf-8")
+    except OSError as error:
+        raise _unreadable(path, (error.strerror or "unknown error").lower()) from None
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, f"byte {error.start} is not UTF-8") from None
+
+
+def _unreadable(path: Path, why: str) -> Rejected:
+    finding = UNREADABLE.at(Loc(path.name), name=path.name, why=why)
+    return Rejected([finding], unusable=True)
