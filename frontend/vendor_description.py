@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from ai8xc.frontend import vendor_rules as rules
+from ai8xc.frontend.vendor_rules import KEY_RULES
 from ai8xc.frontend.vendor_schema import (
     ALIASES,
     LayerDescription,
     NetworkDescription,
 )
 from ai8xc.ir.diag import Diagnostic, Rejected
+from ai8xc.rules import description as known
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -53,7 +54,7 @@ def describe(document: Document) -> Description:
     """Return the description in a document; raises `Rejected` where there is nothing to check."""
     value = document.value
     if not isinstance(value, dict):
-        raise Rejected([rules.MISSING.at(document.loc(()), key="layers")], unusable=True)
+        raise Rejected([known.CFG_MANDATORY.at(document.loc(()), key="layers")], unusable=True)
     maker = _Maker(document)
     network = maker.network(value)
     if network is None:
@@ -71,12 +72,11 @@ class _Maker:
         """Return the network, without values that are wrong; None without layers."""
         layers = value.get("layers")
         if not isinstance(layers, list) or not layers:
-            why = "it is a list of layers, one at least"
             place = self.document.loc(("layers",))
             self.findings.append(
-                rules.VALUE.at(place, key="layers", why=why)
+                known.CFG_VALUE.at(place, key="layers", value="empty")
                 if "layers" in value
-                else rules.MISSING.at(place, key="layers")
+                else known.CFG_MANDATORY.at(place, key="layers")
             )
             layers = []
         made = [self.layer(i, layer) for i, layer in enumerate(layers)]
@@ -96,8 +96,8 @@ class _Maker:
         """Return a layer, without values that are wrong."""
         path: Path = ("layers", index)
         if not isinstance(value, dict):
-            why = "a layer is a mapping of keys"
-            self.findings.append(rules.VALUE.at(self.document.loc(path), key="layers", why=why))
+            place = self.document.loc(path)
+            self.findings.append(known.CFG_VALUE.at(place, key="layers", value=f"`{value}`"))
             self.broken.add(index)
             return LayerDescription(processors=ANY_PROCESSOR)
         keys = dict(self.canonical(path, value))
@@ -117,7 +117,8 @@ class _Maker:
             name = ALIASES.get(key, key)
             if name in seen:
                 place = self.document.key_loc((*path, key))
-                self.findings.append(rules.ALIAS_TWICE.at(place, key=key, other=seen[name]))
+                values = {"layer": f"layer{path[1]}", "key": key, "other": seen[name]}
+                self.findings.append(known.LAYER_DUPALIAS.at(place, **values))
                 continue
             seen[name] = key
             for known in (self.document.keys, self.document.positions):
@@ -127,14 +128,16 @@ class _Maker:
 
     def layer_finding(self, path: Path, detail: ErrorDetails) -> Diagnostic:
         """Return what is wrong with a key of a layer."""
-        key = str(detail["loc"][0])
+        key, layer = str(detail["loc"][0]), f"layer{path[1]}"
         if detail["type"] == "extra_forbidden":
             place = self.document.key_loc((*path, key))
-            return rules.UNKNOWN_LAYER_KEY.at(place, key=key, help=_meant(key, _LAYER_KEYS))
+            help = _meant(key, _LAYER_KEYS)
+            return known.LAYER_KEY.at(place, layer=layer, key=key, help=help)
         if detail["type"] == "missing":
-            return rules.NO_PROCESSORS.at(self.document.loc(path))
-        rule = rules.KEY_RULES.get(key, rules.VALUE)
-        return rule.at(self.document.loc((*path, key)), key=key, why=_why(detail))
+            return known.PROC_MISSING.at(self.document.loc(path), layer=layer)
+        rule = KEY_RULES.get(key, known.CFG_VALUE)
+        place = self.document.loc((*path, *_inside(detail)))
+        return rule.at(place, layer=layer, key=key, **_given(detail))
 
     def global_finding(self, detail: ErrorDetails) -> Diagnostic:
         """Return what is wrong with a key of the network."""
@@ -142,21 +145,27 @@ class _Maker:
         key = str(path[0])
         if len(path) == 1 and detail["type"] == "extra_forbidden":
             place = self.document.key_loc(path)
-            return rules.UNKNOWN_KEY.at(place, key=key, help=_meant(key, _NETWORK_KEYS))
+            return known.CFG_KEY.at(place, key=key, help=_meant(key, _NETWORK_KEYS))
         if len(path) == 1 and detail["type"] == "missing":
-            return rules.MISSING.at(self.document.loc(()), key=key)
-        rule = rules.KEY_RULES.get(key, rules.VALUE)
+            return known.CFG_MANDATORY.at(self.document.loc(()), key=key)
+        rule = KEY_RULES.get(key, known.CFG_VALUE)
         name = ".".join(str(part) for part in path if isinstance(part, str))
-        return rule.at(self.document.loc(path), key=name, why=_why(detail))
+        return rule.at(self.document.loc(path), layer="", key=name, **_given(detail))
 
 
-def _why(detail: ErrorDetails) -> str:
+def _inside(detail: ErrorDetails) -> Path:
+    """Return the way to the value that is wrong, without the steps of the schema."""
+    key, *rest = detail["loc"]
+    return (key, *(part for part in rest if isinstance(part, int)))
+
+
+def _given(detail: ErrorDetails) -> dict[str, object]:
+    """Return the value as the messages name it, and why it is wrong as a note."""
     why = detail["msg"].removeprefix("Value error, ")
     why = _SAYS.get(detail["type"], why[:1].lower() + why[1:])
-    given = detail["input"]
-    if isinstance(given, str | int | float) and detail["type"] not in _SAYS:
-        return f"{why}, not `{given}`"
-    return why
+    value = detail["input"]
+    shown = value if isinstance(value, str | int | float | list) else type(value).__name__
+    return {"value": f"{shown}", "why": why, "notes": [why]}
 
 
 _LAYER_KEYS: Final = (*LayerDescription.model_fields, *ALIASES)

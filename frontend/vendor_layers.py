@@ -5,7 +5,7 @@ Source: hardware semantics, sections 3.3 to 3.7.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from ai8xc.ir.core import Input, Mask, Op
 from ai8xc.ir.diag import Diagnostic, Rejected, Rule
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
+from ai8xc.rules import description as known
 
 Pair = tuple[int, int]
 Shape = tuple[int, int, int]
@@ -139,7 +140,10 @@ class _Layer:
 
     def guess(self) -> tuple[int, ...]:
         """Return the shape of the output as far as it is known."""
-        channels = self.channels if self.weights is None else self.weights.array.shape[0]
+        outputs = self.layer.out_channels if self.layer.bypass else None
+        channels = outputs or self.channels
+        if self.weights is not None:
+            channels = self.weights.array.shape[0]
         rows, columns = (1, 1) if self.layer.flatten else self.pooled()
         return (1, max(1, channels), rows, columns)
 
@@ -212,7 +216,7 @@ class _Layer:
         parts, crop = self.step.parts, self.layer.in_crop or (0, 0)
         wanted: Shape = (self.channels * parts, *self.size)
         if not self.channels:
-            raise Rejected([rules.CHANNELS.at(self.loc("in_channels"))])
+            raise Rejected([known.CHAN_ZERO.at(self.loc("in_channels"), layer=self.step.name)])
         fields: dict[str, Any] = {
             "xs": self.xs,
             "parts": parts,
@@ -224,7 +228,8 @@ class _Layer:
             return fields | {"gather": "pixels", "view": wanted}
         if self.step.eltwise and len({channels for channels, *_ in shapes}) > 1:
             named = ", ".join(str(channels) for channels, *_ in shapes)
-            raise Rejected([rules.JOINED_CHANNELS.at(self.loc("in_sequences"), channels=named)])
+            place, name = self.loc("in_sequences"), self.step.name
+            raise Rejected([known.IN_CAT_CHAN.at(place, layer=name, sizes=named)])
         _, rows, columns = shapes[0]
         gathered = (sum(channels for channels, *_ in shapes), rows - sum(crop), columns)
         if np.prod(gathered) != np.prod(wanted):
@@ -235,7 +240,7 @@ class _Layer:
 
     def misfit(self, gathered: Sequence[int], wanted: Shape, key: str) -> Diagnostic:
         found, needed = ("x".join(map(str, shape)) for shape in (gathered, wanted))
-        return rules.SHAPE.at(self.loc(key), found=found, wanted=needed)
+        return known.DIM_DATA.at(self.loc(key), layer=self.step.name, given=found, wanted=needed)
 
     def gives(self, key: str) -> bool:
         return key in self.layer.model_fields_set
@@ -243,13 +248,14 @@ class _Layer:
     def check_stack(self, shapes: Sequence[tuple[int, ...]], crop: Pair) -> None:
         if self.layer.in_dim is None:
             named = ", ".join("x".join(map(str, shape)) for shape in shapes)
-            raise Rejected([rules.JOINED.at(self.loc("in_sequences"), shapes=named)])
+            place, name = self.loc("in_sequences"), self.step.name
+            raise Rejected([known.DIM_CAT.at(place, layer=name, sizes=named)])
         found = sum(rows * columns for _, rows, columns in shapes)
         rows, columns = self.layer.in_dim
         wanted = (rows + sum(crop)) * columns
         if found != wanted or len({channels for channels, *_ in shapes}) > 1:
-            place = self.loc("in_dim")
-            raise Rejected([rules.JOINED_PIXELS.at(place, found=found, wanted=wanted)])
+            values = {"layer": self.step.name, "count": found, "wanted": wanted}
+            raise Rejected([known.DIM_CATPIX.at(self.loc("in_dim"), **values)])
 
     def pool(self) -> ai8x.Pool | None:
         layer = self.layer
@@ -333,86 +339,68 @@ class _Layer:
 
     def check(self) -> None:
         """Report what does not go together in the layer's own keys."""
-        find = self.builder.findings.append
-        for key, rule, values in self.misfits():
-            find(rule.at(self.loc(key), **values))
+        for key, rule, value in self.misfits():
+            values = {"layer": self.step.name, "value": value, "d": self.options.device}
+            values |= {"count": value, "operator": self.step.operator}
+            self.builder.findings.append(rule.at(self.loc(key), **values))
 
-    def misfits(self) -> list[tuple[str, Rule, dict[str, object]]]:
+    def misfits(self) -> Iterator[tuple[str, Rule, object]]:
+        """Yield keys that contradict others, the rules they break, and their values."""
         layer, operator = self.layer, self.step.operator
-        found: list[tuple[bool, str, Rule, dict[str, object]]] = [
-            (bool(layer.operands) and not self.step.eltwise, "operands", rules.OPERANDS, {}),
-            *self.stride_misfits(),
-            (
-                layer.pool_dilation not in (None, (1, 1)) and not self.pools,
-                "pool_dilation",
-                rules.POOL_DILATION,
-                {},
-            ),
-            (
-                operator == "linear" and layer.kernel_size is not None,
-                "kernel_size",
-                rules.LINEAR_KERNEL,
-                {},
-            ),
-            *self.output_pad_misfits(),
-        ]
+        if layer.operands and not self.step.eltwise:
+            yield "operands", known.OPERANDS_ELT, layer.operands
+        if layer.pool_dilation not in (None, (1, 1)) and not self.pools:
+            yield "pool_dilation", known.POOLDIL_POOL, layer.pool_dilation
+        yield from self.stride_misfits()
+        yield from self.output_pad_misfits()
         if operator == "none":
-            found += self.passthrough_misfits()
-        else:
-            flattens = operator == "linear" or (operator == "conv2d" and self.kernel_is_one())
-            bad = layer.flatten and not flattens
-            found.append((bad, "flatten", rules.FLATTEN, {"operator": operator}))
-        if operator == "convtranspose2d":
-            dilation = max(layer.dilation or (1, 1))
-            values: dict[str, object] = {"dilation": dilation}
-            found.append((dilation > 1, "dilation", rules.DILATION_TRANSPOSED, values))
-        return [(key, rule, values) for wrong, key, rule, values in found if wrong]
+            yield from self.passthrough_misfits()
+            return
+        if operator == "linear" and layer.kernel_size is not None:
+            yield "kernel_size", known.LINEAR_KERNEL, layer.kernel_size
+        flattens = operator == "linear" or (operator == "conv2d" and self.kernel_is_one())
+        if layer.flatten and not flattens:
+            yield "flatten", rules.FLATTEN, operator
+        if operator == "convtranspose2d" and max(layer.dilation or (1, 1)) > 1:
+            yield "dilation", known.X2D_DIL, layer.dilation
 
     def kernel_is_one(self) -> bool:
-        return self.layer.kernel_size in (None, (1, 1))
+        weights = self.weights
+        return weights is None or weights.array.ndim == 2
 
     @property
     def pools(self) -> bool:
         return self.layer.max_pool is not None or self.layer.avg_pool is not None
 
-    def stride_misfits(self) -> list[tuple[bool, str, Rule, dict[str, object]]]:
+    def stride_misfits(self) -> Iterator[tuple[str, Rule, object]]:
         if self.layer.stride is None:
-            return []
+            return
         stride, operator = self.layer.stride[0], self.step.operator
         only = 2 if operator == "convtranspose2d" else 1
-        rule = rules.STRIDES.get(operator, rules.STRIDES["conv2d"])
-        values: dict[str, object] = {"stride": stride}
-        if self.pools and stride != 1 and operator != "convtranspose2d":
-            return [(True, "stride", rules.STRIDE_POOL, values)]
-        return [(stride != only, "stride", rule, {**values, "only": only})]
+        if self.pools and stride != 1 and only == 1:
+            yield "stride", known.STRIDE_POOL, stride
+        elif stride != only:
+            yield "stride", rules.STRIDES.get(operator, known.CONV2D_STRIDE), stride
 
-    def output_pad_misfits(self) -> list[tuple[bool, str, Rule, dict[str, object]]]:
+    def output_pad_misfits(self) -> Iterator[tuple[str, Rule, object]]:
         pad = self.layer.output_pad
-        values: dict[str, object] = {"pad": pad}
         if self.step.operator == "convtranspose2d":
-            return [(pad not in (None, 1), "output_pad", rules.OUTPUT_PAD_TRANSPOSED, values)]
-        return [(pad not in (None, 0), "output_pad", rules.OUTPUT_PAD, values)]
+            if pad not in (None, 1):
+                yield "output_pad", known.X2D_OPAD, pad
+        elif pad:
+            yield "output_pad", known.OPAD_OTHER, pad
 
-    def passthrough_misfits(self) -> list[tuple[bool, str, Rule, dict[str, object]]]:
+    def passthrough_misfits(self) -> Iterator[tuple[str, Rule, object]]:
         layer = self.layer
-        values: dict[str, dict[str, str]] = {
-            "activation": {"what": "activation"},
-            "pad": {"what": "padding"},
-            "shift": {"what": "`output_shift`"},
-            "width": {"what": "32-bit output"},
-        }
-        rule = rules.PASSTHROUGH
         active = layer.activate not in (None, "none") and not self.options.ignore_activation
-        return [
-            (active, "activate", rule["activation"], {**values["activation"]}),
-            (bool(layer.pad), "pad", rule["pad"], {**values["pad"]}),
-            (bool(layer.output_shift), "output_shift", rule["shift"], {**values["shift"]}),
-            (self.output_width() == 32, "output_width", rule["width"], {**values["width"]}),
-            (
-                layer.flatten,
-                "flatten",
-                rules.FLATTEN,
-                {"operator": "none"},
-            ),
-            (layer.dilation not in (None, (1, 1)), "dilation", rules.DILATION, {}),
-        ]
+        given = {
+            "activate": active,
+            "pad": layer.pad,
+            "output_shift": layer.output_shift,
+            "output_width": self.output_width() == 32,
+            "dilation": layer.dilation not in (None, (1, 1)),
+            "flatten": layer.flatten,
+        }
+        for key, wrong in given.items():
+            if wrong:
+                yield key, rules.PASSTHROUGH[key], wrong

@@ -14,15 +14,10 @@ from ai8xc.frontend.vendor_sequence import INPUT, Run, Step, sequence
 from ai8xc.frontend.vendor_text import MAX_BYTES, read_yaml
 from ai8xc.frontend.vendor_weights import assign
 from ai8xc.ir.core import Graph, Input, Op, make_graph
-from ai8xc.ir.diag import Diagnostic, Rejected, declare, errors
+from ai8xc.ir.diag import Diagnostic, Rejected, errors
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
-
-UNREADABLE = declare(
-    "CFG-FILE",
-    "`{name}` cannot be read: {why}",
-    "A network description is a text file.",
-)
+from ai8xc.rules import description as known
 
 
 def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagnostic]]:
@@ -67,7 +62,7 @@ def _input(builder: LayerBuilder, first: Step, options: NetworkOptions) -> Input
         if channels is None and weights is not None:
             channels = weights.in_channels
         if channels is None:
-            raise Rejected([rules.CHANNELS.at(loc)])
+            raise Rejected([known.CHAN_ZERO.at(loc, layer=first.name)])
         assert size is not None
         top, bottom = layer.in_crop or (0, 0)
         if layer.flatten and layer.in_channels is None:
@@ -87,16 +82,18 @@ def _notes(description: Description, run: Run) -> list[Diagnostic]:
     for step in run.order:
         layer, loc = step.layer, description.loc(step.place, node=step.name)
         if layer.op is None:
-            found.append(rules.OPERATOR_DEFAULT.at(loc))
+            found.append(known.OP_DEFAULT.at(loc, layer=step.name))
         if layer.activate is None and step.operator != "none":
-            found.append(rules.ACTIVATION_DEFAULT.at(loc))
+            found.append(known.ACT_DEFAULT.at(loc, layer=step.name))
         if layer.out_offset is None:
-            found.append(rules.OFFSET_DEFAULT.at(loc))
+            found.append(known.OUTOFF_DEFAULT.at(loc, layer=step.name))
         if (layer.max_pool or layer.avg_pool) and layer.pool_stride is None:
-            found.append(rules.POOL_STRIDE_DEFAULT.at(loc))
+            found.append(known.POOLSTRIDE_DEFAULT.at(loc, layer=step.name))
     if any(step.layer.output for step in run.order) and not run.order[-1].layer.output:
         last = run.order[-1]
-        found.append(rules.OUTPUT_LAST.at(description.loc(last.place, node=last.name)))
+        loc = description.loc(last.place, node=last.name)
+        marked = next(step.name for step in run.order if step.layer.output)
+        found.append(known.NET_OUTPUT_LAST.at(loc, layer=marked))
     return found
 
 
@@ -113,5 +110,5 @@ def _text(path: Path) -> str:
 
 
 def _unreadable(path: Path, why: str) -> Rejected:
-    finding = UNREADABLE.at(Loc(path.name), name=path.name, why=why)
+    finding = known.CFG_FILE.at(Loc(path.name), name=path.name, why=why)
     return Rejected([finding], unusable=True)

@@ -18,22 +18,8 @@ from ai8xc.frontend.vendor_arrays import read_archive, read_sequence
 from ai8xc.ir.diag import Diagnostic, Rejected, declare
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array
+from ai8xc.rules.description import BIAS_RANGE, NET_BN, NET_CKPT_KEYS
 
-MISSING_KEY = declare(
-    "NET-CKPT-KEYS",
-    "the checkpoint has no `{key}`",
-    "A checkpoint is a mapping with `state_dict`, `epoch` and `arch`.",
-)
-BATCH_NORM = declare(
-    "NET-BN",
-    "`{key}` is a batch normalisation that has not been folded",
-    "Fold batch normalisation into the convolutions and quantise before compiling.",
-)
-BIAS_RANGE = declare(
-    "BIAS-RANGE",
-    "`{key}` holds {value}, which is outside -128..127 after scaling by 1/{divisor}",
-    "Biases are signed 8-bit integers; the checkpoint stores them times 2**(weight bits - 1).",
-)
 NOT_INTEGER = declare(
     "CK005",
     "`{key}` is not quantised: it holds {value}",
@@ -216,7 +202,7 @@ def _from_checkpoint(path: Path, skip: Skip) -> ParameterFile:
     state = content.get("state_dict")
     if missing or not isinstance(state, dict):
         missing = missing or ["state_dict"]
-        raise Rejected([MISSING_KEY.at(loc, key=key) for key in missing], unusable=True)
+        raise Rejected([NET_CKPT_KEYS.at(loc, key=key) for key in missing], unusable=True)
     reader = _State({str(key): value for key, value in state.items()}, path.name)
     layers = list(reader.layers())
     findings = [*reader.told(), *reader.unused(skip)]
@@ -264,7 +250,9 @@ class _Integers:
         bias: Array = np.floor(np.clip(scaled, -(2.0**31), 2.0**31)).astype(np.int64)
         wrong = bias[(bias < -128) | (bias > 127)]
         if wrong.size:
-            finding = BIAS_RANGE.at(Loc(self.source), key=key, value=int(wrong[0]), divisor=divisor)
+            notes = [f"the file holds it times {divisor}"] if divisor > 1 else []
+            loc = Loc(self.source)
+            finding = BIAS_RANGE.at(loc, layer=key, value=int(wrong[0]), notes=notes)
             self.findings.append(finding)
         return bias
 
@@ -285,7 +273,7 @@ class _State(_Integers):
                 continue
             self.used.add(key)
             if weight.ndim == 1:
-                self.findings.append(BATCH_NORM.at(Loc(self.source), key=key))
+                self.findings.append(NET_BN.at(Loc(self.source), name=key))
                 continue
             yield self.layer(module, self.integers(key, weight))
 

@@ -13,8 +13,9 @@ from ai8xc.frontend import vendor_rules as rules
 from ai8xc.frontend.vendor_description import Description
 from ai8xc.frontend.vendor_options import NetworkOptions
 from ai8xc.frontend.vendor_schema import Eltwise, LayerDescription, Operator
-from ai8xc.ir.diag import Diagnostic
+from ai8xc.ir.diag import Diagnostic, Rule
 from ai8xc.ir.loc import Loc
+from ai8xc.rules import description as known
 
 INPUT: Final = -1
 STOP: Final = -1
@@ -110,7 +111,7 @@ class _Resolver:
         for place, layer in enumerate(self.description.network.layers):
             number = number + 1 if layer.sequence is None else layer.sequence
             if number in numbered:
-                self.find(rules.SEQUENCE_TWICE, place, "sequence", number=number)
+                self.find(known.SEQ_DUP, place, "sequence", number=number)
                 number = max(numbered) + 1
             numbered[number] = place
         found = []
@@ -129,9 +130,9 @@ class _Resolver:
             if not name:
                 continue
             if name in ("stop", "input"):
-                self.find(rules.NAME_RESERVED, step.place, "name", name=step.layer.name)
+                self.find(known.NAME_RES, step.place, "name", name=step.layer.name)
             elif name in self.names:
-                self.find(rules.NAME_TWICE, step.place, "name", name=step.layer.name)
+                self.find(known.NAME_DUP, step.place, "name", name=step.layer.name)
             else:
                 self.names[name] = step.index
 
@@ -148,23 +149,25 @@ class _Resolver:
             step.simulated = self.target(step, "simulated_sequence", layer.simulated_sequence)
         step.on_hit = layer.snoop_sequence
         if layer.weight_source is not None:
-            step.weight_source = self.known(step, "weight_source", layer.weight_source)
+            step.weight_source = self.layer_of(step, "weight_source", layer.weight_source)
 
     def source(self, step: Step, place: int, reference: int | str) -> int | None:
         if reference == -1 or str(reference).lower() == "input":
             return INPUT
-        return self.known(step, "in_sequences", reference, place)
+        return self.layer_of(step, "in_sequences", reference, place)
 
     def target(self, step: Step, key: str, reference: int | str) -> int:
         if str(reference).lower() == "stop":
             return STOP
         if isinstance(reference, int) and reference > max(self.numbers):
-            self.find(rules.NEXT_RANGE, step.place, key, number=reference)
+            self.find(
+                known.SEQ_NEXT_RANGE, step.place, key, layer=step.name, number=reference
+            )
             return STOP
-        found = self.known(step, key, reference)
+        found = self.layer_of(step, key, reference)
         return STOP if found is None else found
 
-    def known(
+    def layer_of(
         self, step: Step, key: str, reference: int | str, place: int | None = None
     ) -> int | None:
         """Return the number of a layer by its sequence number or name."""
@@ -173,7 +176,8 @@ class _Resolver:
         else:
             found = self.names.get(reference.lower())
         if found is None:
-            self.find(rules.UNKNOWN_NAME, step.place, key, place, key=key, name=reference)
+            values = {"layer": step.name, "key": key, "name": reference}
+            self.find(known.NAME_UNKNOWN, step.place, key, place, **values)
         return found
 
     def run(self, steps: Sequence[Step]) -> list[Step]:
@@ -199,26 +203,22 @@ class _Resolver:
         if last is None:
             for step in steps:
                 if step not in found and step.index > first:
-                    self.find(rules.UNREACHABLE, step.place, "", layer=step.name)
+                    self.find(known.SEQ_UNREACHED, step.place, "", layer=step.name)
         self.order(found)
         return found
 
     def order(self, run: Sequence[Step]) -> None:
-        """Layers read what has run, and follow each other where the device knows no links."""
-        device = self.options.device
+        """Report layers that read what has not run."""
         done: set[int] = {INPUT, BUFFER}
-        for step, following in zip(run, [*run[1:], None], strict=True):
+        for step in run:
             for place, source in enumerate(step.inputs or ()):
                 if source not in done:
-                    name = f"`{source}`"
-                    self.find(rules.FORWARD, step.place, "in_sequences", place, name=name)
+                    values = {"layer": step.name, "number": source}
+                    self.find(known.SEQ_IN_FWD, step.place, "in_sequences", place, **values)
             done.add(step.index)
-            jumps = following is not None and following.index != step.index + 1
-            if device and jumps and not device.has("link-layer"):
-                self.find(rules.NEXT, step.place, "next_sequence", device=device.name)
 
     def find(
-        self, rule: rules.Rule, place: int, key: str, item: int | None = None, **values: object
+        self, rule: Rule, place: int, key: str, item: int | None = None, **values: object
     ) -> None:
         """Report something about a key of a layer."""
         path: tuple[str | int, ...] = ("layers", place)

@@ -6,31 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from ai8xc.ir.diag import Diagnostic, Rejected, declare
+from ai8xc.frontend.vendor_rules import TOO_LARGE
+from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.loc import Loc
+from ai8xc.rules.description import CFG_DUPKEY, CFG_YAML
 
 if TYPE_CHECKING:
     import yaml
 
 Path = tuple[str | int, ...]
 """The way to a value: keys of mappings and indices of lists."""
-
-SYNTAX = declare(
-    "CFG-LINT",
-    "this is not YAML: {why}",
-    "A network description is one YAML document of plain values: no tags, no Python objects.",
-)
-DUPLICATE = declare(
-    "CFG-DUPKEY",
-    "key `{key}` stands twice in this mapping",
-    "Of two equal keys YAML readers keep one without a word; say once what is meant.",
-)
-TOO_LARGE = declare(
-    "CFG-SIZE",
-    "the document {why}",
-    """Aliases can make a small file stand for an enormous document, and integers can have any
-    length. A network description needs neither.""",
-)
 
 MAX_BYTES: Final = 4 << 20
 _MAX_VALUES: Final = 100_000
@@ -93,8 +78,8 @@ def _syntax(error: yaml.YAMLError, source: str) -> Diagnostic:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         loc = Loc(source, (), mark.line + 1, mark.column + 1)
-        return SYNTAX.at(loc, why=error.problem or error.context)
-    return SYNTAX.at(Loc(source), why=str(error).partition("\n")[0])
+        return CFG_YAML.at(loc, why=error.problem or error.context)
+    return CFG_YAML.at(Loc(source), why=str(error).partition("\n")[0])
 
 
 def _too_large(loc: Loc, why: str) -> Rejected:
@@ -119,7 +104,7 @@ class _Walk:
             raise _too_large(loc, "has too many values or is nested too deep")
         self.document.positions[path] = (loc.line, loc.column)
         if isinstance(node, yaml.CollectionNode) and node.tag not in _TAGS:
-            self.document.findings.append(SYNTAX.at(loc, why=f"the tag `{node.tag}`"))
+            self.document.findings.append(CFG_YAML.at(loc, why=f"the tag `{node.tag}`"))
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -140,11 +125,11 @@ class _Walk:
         for key_node, value_node in node.value:
             loc = self.place(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                self.document.findings.append(SYNTAX.at(loc, why="a key must be a word"))
+                self.document.findings.append(CFG_YAML.at(loc, why="a key must be a word"))
                 continue
             key = str(key_node.value)
             if key in found:
-                self.document.findings.append(DUPLICATE.at(loc, key=key))
+                self.document.findings.append(CFG_DUPKEY.at(loc, key=key))
             self.document.keys[*path, key] = (loc.line, loc.column)
             found[key] = self.value(value_node, (*path, key))
         return found

@@ -26,6 +26,7 @@ from ai8xc.ir.core import Data
 from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array, Element
+from ai8xc.rules import description as known
 
 ELEMENTS: Final[Mapping[int, Element]] = {8: "i8", 4: "i4", 2: "i2", 1: "i1", -1: "bin"}
 _RANKS: Final = {"conv2d": 4, "conv1d": 3, "convtranspose2d": 4, "linear": 2}
@@ -75,7 +76,7 @@ def assign(
         if not wanting:
             return Assignment({}, [])
         loc = description.loc(wanting[0].place, node=wanting[0].name)
-        raise Rejected([rules.NO_WEIGHTS.at(loc)], unusable=True)
+        raise Rejected([known.NET_CKPT.at(loc, arch=description.network.arch)], unusable=True)
     file = read_parameters(options.weights, options.bias, options.skip)
     findings = [*file.findings, *_mismatch(description, file, wanting)]
     taker = _Taker(description, options, findings)
@@ -83,12 +84,12 @@ def assign(
         step.index: taker.take(step, parameters)
         for step, parameters in zip(wanting, file.layers, strict=False)
     }
-    known = {index: weights for index, weights in made.items() if weights is not None}
+    taken = {index: weights for index, weights in made.items() if weights is not None}
     for step in steps:
-        source = known.get(step.weight_source) if step.weight_source is not None else None
+        source = taken.get(step.weight_source) if step.weight_source is not None else None
         if source is not None:
-            known[step.index] = source
-    return Assignment(known, findings)
+            taken[step.index] = source
+    return Assignment(taken, findings)
 
 
 def _mismatch(
@@ -100,14 +101,14 @@ def _mismatch(
     arch = description.network.arch
     if file.arch is not None and file.arch.lower() != arch.lower():
         place = description.document.loc(("arch",))
-        found.append(rules.ARCH.at(place, found=file.arch, wanted=arch))
+        found.append(known.NET_ARCH.at(place, found=file.arch, arch=arch))
     count = len(file.layers)
     if count != len(wanting):
         surplus = [f"`{layer.name}` is not used" for layer in file.layers[len(wanting) :]]
         missing = [f"`{step.name}` has no weights" for step in wanting[count:]]
         place = description.loc(wanting[count].place) if missing else loc
-        values = {"layers": len(wanting), "found": count}
-        rule = rules.WEIGHTS_LEFT if surplus and file.shared else rules.WEIGHT_COUNT
+        values = {"wanted": len(wanting), "count": count}
+        rule = rules.WEIGHTS_LEFT if surplus and file.shared else known.NET_WCOUNT
         help = "`--skip-weights NAMES` leaves entries out on purpose" if surplus else None
         notes = [*surplus, *missing]
         found.append(rule.at(place, notes=notes, help=help, **values))
@@ -135,7 +136,7 @@ class _Taker:
             return None
         bits = self.bits(step, parameters)
         values = narrowed(shaped, bits) if parameters.raw else shaped
-        self.check_range(step, parameters.name, values, bits)
+        self.check_range(step, parameters.name, values)
         bias = self.bias(step, parameters, len(shaped))
         groups = step.layer.groups
         inputs = shaped.shape[1] * (groups if step.operator != "linear" else 1)
@@ -161,7 +162,7 @@ class _Taker:
         if not same:
             spelt = "x".join(map(str, wanted)) or "1x1"
             have = "x".join(map(str, kernel)) or "1x1"
-            self.findings.append(rules.KERNEL.at(loc, name=name, kernel=spelt, weights=have))
+            self.findings.append(known.KERNEL_WEIGHTS.at(loc, layer=step.name, kernel=spelt, given=have))
             return None
         groups = step.layer.groups
         if step.operator == "linear" or step.layer.flatten:
@@ -188,19 +189,13 @@ class _Taker:
             return 1
         return parameters.bits or 8
 
-    def check_range(self, step: Step, name: str, values: Array, bits: int) -> None:
-        loc = self.description.loc(step.place, "quantization", node=step.name)
-        if bits == -1:
-            wrong = values[np.abs(values) != 1]
-            if wrong.size:
-                finding = rules.BINARY_VALUES.at(loc, name=name, value=int(wrong.ravel()[0]))
-                self.findings.append(finding)
-            return
-        low, high = -(1 << bits - 1), (1 << bits - 1) - 1
-        wrong = values[(values < low) | (values > high)]
+    def check_range(self, step: Step, name: str, values: Array) -> None:
+        """Weights that 8 bits cannot hold; narrower ones are compared on the hardware level."""
+        wrong = values[(values < -128) | (values > 127)]
         if wrong.size:
-            found = int(wrong.ravel()[0])
-            self.findings.append(rules.WEIGHT_FIT.at(loc, name=name, value=found, bits=bits))
+            loc = self.description.loc(step.place, node=step.name)
+            value = int(wrong.ravel()[0])
+            self.findings.append(rules.WEIGHT_RANGE.at(loc, name=name, value=value))
 
     def bias(self, step: Step, parameters: Parameters, outputs: int) -> Array | None:
         index = step.index - self.options.skip_layers
@@ -209,7 +204,8 @@ class _Taker:
         bias = parameters.bias.reshape(-1)
         if len(bias) != outputs:
             loc = self.description.loc(step.place, node=step.name)
-            finding = rules.BIAS_LENGTH.at(loc, found=len(bias), channels=outputs)
+            values = {"count": len(bias), "outputs": outputs}
+            finding = known.BIAS_LEN.at(loc, layer=step.name, **values)
             self.findings.append(finding)
             return None
         return np.clip(bias, -128, 127)
