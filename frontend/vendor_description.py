@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from ai8xc.frontend.vendor_rules import KEY_RULES
+from ai8xc.frontend.vendor_rules import KEY_RULES, tell
 from ai8xc.frontend.vendor_schema import (
     ALIASES,
     LayerDescription,
@@ -81,15 +81,16 @@ class _Maker:
             layers = []
         made = [self.layer(i, layer) for i, layer in enumerate(layers)]
         rest = {key: item for key, item in value.items() if key != "layers"}
-        whole = {**rest, "layers": made or [{"processors": ANY_PROCESSOR}]}
+        some = made or [LayerDescription(processors=ANY_PROCESSOR)]
+        whole = {**rest, "layers": some}
         try:
             network = NetworkDescription.model_validate(whole)
         except ValidationError as error:
             self.findings += [self.global_finding(detail) for detail in error.errors()]
             for detail in error.errors():
                 rest.pop(str(detail["loc"][0]), None)
-            known = {"arch": "", "dataset": ""}
-            network = NetworkDescription.model_validate({**known, **rest, "layers": whole["layers"]})
+            named = {"arch": "", "dataset": ""}
+            network = NetworkDescription.model_validate({**named, **rest, "layers": some})
         return network if made else None
 
     def layer(self, index: int, value: object) -> LayerDescription:
@@ -118,12 +119,12 @@ class _Maker:
             if name in seen:
                 place = self.document.key_loc((*path, key))
                 values = {"layer": f"layer{path[1]}", "key": key, "other": seen[name]}
-                self.findings.append(known.LAYER_DUPALIAS.at(place, **values))
+                self.findings.append(tell(known.LAYER_DUPALIAS, place, values))
                 continue
             seen[name] = key
-            for known in (self.document.keys, self.document.positions):
-                if (*path, key) in known:
-                    known[*path, name] = known[*path, key]
+            for places in (self.document.keys, self.document.positions):
+                if (*path, key) in places:
+                    places[*path, name] = places[*path, key]
             yield name, item
 
     def layer_finding(self, path: Path, detail: ErrorDetails) -> Diagnostic:
@@ -137,7 +138,8 @@ class _Maker:
             return known.PROC_MISSING.at(self.document.loc(path), layer=layer)
         rule = KEY_RULES.get(key, known.CFG_VALUE)
         place = self.document.loc((*path, *_inside(detail)))
-        return rule.at(place, layer=layer, key=key, **_given(detail))
+        values, why = _given(detail)
+        return tell(rule, place, {"layer": layer, "key": key, **values}, [why])
 
     def global_finding(self, detail: ErrorDetails) -> Diagnostic:
         """Return what is wrong with a key of the network."""
@@ -150,7 +152,9 @@ class _Maker:
             return known.CFG_MANDATORY.at(self.document.loc(()), key=key)
         rule = KEY_RULES.get(key, known.CFG_VALUE)
         name = ".".join(str(part) for part in path if isinstance(part, str))
-        return rule.at(self.document.loc(path), layer="", key=name, **_given(detail))
+        values, why = _given(detail)
+        place = self.document.loc(path)
+        return tell(rule, place, {"layer": "", "key": name, **values}, [why])
 
 
 def _inside(detail: ErrorDetails) -> Path:
@@ -159,13 +163,13 @@ def _inside(detail: ErrorDetails) -> Path:
     return (key, *(part for part in rest if isinstance(part, int)))
 
 
-def _given(detail: ErrorDetails) -> dict[str, object]:
-    """Return the value as the messages name it, and why it is wrong as a note."""
+def _given(detail: ErrorDetails) -> tuple[dict[str, object], str]:
+    """Return the value as the messages name it, and why it is wrong."""
     why = detail["msg"].removeprefix("Value error, ")
     why = _SAYS.get(detail["type"], why[:1].lower() + why[1:])
     value = detail["input"]
     shown = value if isinstance(value, str | int | float | list) else type(value).__name__
-    return {"value": f"{shown}", "why": why, "notes": [why]}
+    return {"value": shown, "why": why}, why
 
 
 _LAYER_KEYS: Final = (*LayerDescription.model_fields, *ALIASES)

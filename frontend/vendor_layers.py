@@ -15,8 +15,7 @@ from ai8xc.dialects import ai8x
 from ai8xc.frontend import vendor_rules as rules
 from ai8xc.frontend.vendor_description import Description
 from ai8xc.frontend.vendor_options import NetworkOptions
-from ai8xc.frontend.vendor_parameters import Parameters
-from ai8xc.frontend.vendor_sequence import BUFFER, INPUT, Step
+from ai8xc.frontend.vendor_sequence import INPUT, Step
 from ai8xc.frontend.vendor_weights import LayerWeights
 from ai8xc.ir.core import Input, Mask, Op
 from ai8xc.ir.diag import Diagnostic, Rejected, Rule
@@ -121,8 +120,7 @@ class _Layer:
             first, *rest = [x.type.shape[1] for x in self.xs] or [0]
             if self.step.eltwise:
                 return first // (1 if rest else self.step.parts) if weights is None else weights
-            found = first if self.stacked() else first + sum(rest)
-            return found
+            return first if self.stacked() else first + sum(rest)
         found = given if given is not None else weights
         if found is None:
             total = self.xs[0].type.shape[1]
@@ -255,7 +253,7 @@ class _Layer:
         wanted = (rows + sum(crop)) * columns
         if found != wanted or len({channels for channels, *_ in shapes}) > 1:
             values = {"layer": self.step.name, "count": found, "wanted": wanted}
-            raise Rejected([known.DIM_CATPIX.at(self.loc("in_dim"), **values)])
+            raise Rejected([rules.tell(known.DIM_CATPIX, self.loc("in_dim"), values)])
 
     def pool(self) -> ai8x.Pool | None:
         layer = self.layer
@@ -273,7 +271,7 @@ class _Layer:
             strides,
             average=layer.max_pool is None and layer.avg_pool is not None,
             dilations=() if dilations == (1, 1) else dilations,
-            rounding=self.options.settings.average_rounding and self.step.operator != "conv1d",
+            rounding=self.options.average_rounding and self.step.operator != "conv1d",
         )
 
     # Where and how
@@ -342,7 +340,7 @@ class _Layer:
         for key, rule, value in self.misfits():
             values = {"layer": self.step.name, "value": value, "d": self.options.device}
             values |= {"count": value, "operator": self.step.operator}
-            self.builder.findings.append(rule.at(self.loc(key), **values))
+            self.builder.findings.append(rules.tell(rule, self.loc(key), values))
 
     def misfits(self) -> Iterator[tuple[str, Rule, object]]:
         """Yield keys that contradict others, the rules they break, and their values."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ai8xc.frontend import vendor_rules as rules
@@ -38,7 +37,8 @@ def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagn
     outputs = _outputs(builder, run.order)
     graph = make_graph(path.stem, "ai8x", ops, outputs)
     snoop = tuple(description.network.snoop or ())
-    return replace(options.settings, snoop=snoop).on(graph), findings
+    given = {"average_rounding": options.average_rounding or None, "snoop": snoop or None}
+    return graph.having(**given), findings
 
 
 def _build(builder: LayerBuilder, run: Run, options: NetworkOptions) -> list[Op]:
@@ -68,7 +68,8 @@ def _input(builder: LayerBuilder, first: Step, options: NetworkOptions) -> Input
         if layer.flatten and layer.in_channels is None:
             channels //= size[0] * size[1]
         shape = (channels * first.parts, size[0] + top + bottom, size[1])
-    return Input(TensorType((1, *shape), "i8"), name="x", loc=Loc(builder.description.document.source))
+    source = builder.description.document.source
+    return Input(TensorType((1, *shape), "i8"), name="x", loc=Loc(source))
 
 
 def _outputs(builder: LayerBuilder, order: Sequence[Step]) -> list[Op]:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai8xc.device import Device
-from ai8xc.dialects.settings import Settings
-from ai8xc.frontend.vendor_parameters import Skip
+from ai8xc.frontend.vendor_parameters import NOTHING, Skip
 
 
 @dataclass(frozen=True)
@@ -18,15 +17,16 @@ class NetworkOptions:
     `skip` names weights that are not for this network, `skip_layers` the number of layers at the
     beginning that are left out. The run goes from `start_layer` to `stop_after`. `no_bias` lists
     layers without biases, None all of them. The others replace values of the start layer
-    (`input_offset`), of the last layer (`output_width`) or of all layers.
+    (`input_offset`), of the last layer (`output_width`) or of all layers. `average_rounding`:
+    average pools round.
     """
 
     device: Device | None = None
     weights: Path | None = None
     bias: Path | None = None
     input_shape: tuple[int, ...] | None = None
-    settings: Settings = Settings()
-    skip: Skip = Skip()
+    average_rounding: bool = False
+    skip: Skip = NOTHING
     skip_layers: int = 0
     start_layer: int = 0
     stop_after: int | None = None

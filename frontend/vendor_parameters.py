@@ -109,7 +109,10 @@ class Skip:
         return any(fnmatch.fnmatch(name, pattern) for pattern in self.patterns)
 
 
-def read_parameters(path: Path, bias: Path | None = None, skip: Skip = Skip()) -> ParameterFile:
+NOTHING: Final = Skip()
+
+
+def read_parameters(path: Path, bias: Path | None = None, skip: Skip = NOTHING) -> ParameterFile:
     """Return the parameters in a file; the suffix tells its kind. Raises `Rejected`.
 
     `bias` is the file of the biases for arrays without names.

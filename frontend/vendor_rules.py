@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from ai8xc.ir.diag import Rule, declare
+from ai8xc.ir.diag import Diagnostic, Rule, declare
+from ai8xc.ir.loc import Loc
 from ai8xc.rules import description as known
 
 KEY_RULES: Final[dict[str, Rule]] = {
@@ -86,3 +88,14 @@ WEIGHTS_LEFT = declare(
     "Test networks share files of arrays; those that are left are not used.",
     "warning",
 )
+
+
+def tell(
+    rule: Rule,
+    loc: Loc,
+    values: Mapping[str, Any],
+    notes: Iterable[str] = (),
+    help: str | None = None,
+) -> Diagnostic:
+    """Return a finding whose message takes these values."""
+    return rule.at(loc, notes=notes, help=help, **values)

@@ -160,9 +160,7 @@ class _Resolver:
         if str(reference).lower() == "stop":
             return STOP
         if isinstance(reference, int) and reference > max(self.numbers):
-            self.find(
-                known.SEQ_NEXT_RANGE, step.place, key, layer=step.name, number=reference
-            )
+            self.find(known.SEQ_NEXT_RANGE, step.place, key, layer=step.name, number=reference)
             return STOP
         found = self.layer_of(step, key, reference)
         return STOP if found is None else found
@@ -224,7 +222,7 @@ class _Resolver:
         path: tuple[str | int, ...] = ("layers", place)
         if key:
             path = (*path, key) if item is None else (*path, key, item)
-        self.findings.append(rule.at(self.description.document.loc(path), **values))
+        self.findings.append(rules.tell(rule, self.description.document.loc(path), values))
 
     def loc(self, steps: Sequence[Step]) -> Loc:
         return self.description.loc(steps[0].place) if steps else Loc()

@@ -113,9 +113,7 @@ class _Walk:
 
     def place(self, node: yaml.Node) -> Loc:
         """Return where a node begins."""
-        return Loc(
-            self.document.source, (), node.start_mark.line + 1, node.start_mark.column + 1
-        )
+        return Loc(self.document.source, (), node.start_mark.line + 1, node.start_mark.column + 1)
 
     def mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, object]:
         """Return a mapping, noting keys that stand twice or are no words."""
@@ -137,7 +135,7 @@ class _Walk:
     def scalar(self, node: yaml.Node, loc: Loc) -> object:
         """Return a scalar by the rules of YAML 1.1; 0 for an integer that is refused."""
         try:
-            value: object = self.loader.construct_object(node)  # type: ignore[no-untyped-call] # the stubs leave it open
+            value: object = self.loader.construct_object(node)
         except ValueError as error:  # dates that do not exist, integers of thousands of digits
             self.document.findings.append(TOO_LARGE.at(loc, why=f"has a bad value ({error})"))
             return 0

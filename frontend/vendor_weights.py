@@ -67,9 +67,7 @@ class Assignment:
     findings: list[Diagnostic]
 
 
-def assign(
-    description: Description, steps: Sequence[Step], options: NetworkOptions
-) -> Assignment:
+def assign(description: Description, steps: Sequence[Step], options: NetworkOptions) -> Assignment:
     """Return the weights of the layers that have some; raises `Rejected` for unusable files."""
     wanting = [step for step in steps if step.has_weights]
     if options.weights is None:
@@ -111,7 +109,7 @@ def _mismatch(
         rule = rules.WEIGHTS_LEFT if surplus and file.shared else known.NET_WCOUNT
         help = "`--skip-weights NAMES` leaves entries out on purpose" if surplus else None
         notes = [*surplus, *missing]
-        found.append(rule.at(place, notes=notes, help=help, **values))
+        found.append(rules.tell(rule, place, values, notes, help))
     return found
 
 
@@ -162,7 +160,8 @@ class _Taker:
         if not same:
             spelt = "x".join(map(str, wanted)) or "1x1"
             have = "x".join(map(str, kernel)) or "1x1"
-            self.findings.append(known.KERNEL_WEIGHTS.at(loc, layer=step.name, kernel=spelt, given=have))
+            values = {"layer": step.name, "kernel": spelt, "given": have}
+            self.findings.append(rules.tell(known.KERNEL_WEIGHTS, loc, values))
             return None
         groups = step.layer.groups
         if step.operator == "linear" or step.layer.flatten:
@@ -204,8 +203,8 @@ class _Taker:
         bias = parameters.bias.reshape(-1)
         if len(bias) != outputs:
             loc = self.description.loc(step.place, node=step.name)
-            values = {"count": len(bias), "outputs": outputs}
-            finding = known.BIAS_LEN.at(loc, layer=step.name, **values)
+            values = {"layer": step.name, "count": len(bias), "outputs": outputs}
+            finding = rules.tell(known.BIAS_LEN, loc, values)
             self.findings.append(finding)
             return None
         return np.clip(bias, -128, 127)

@@ -7,53 +7,72 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from golden_network import case_device, case_settings
+from golden_network import case_device
 
 from ai8xc.frontend.vendor_options import NetworkOptions
 from ai8xc.frontend.vendor_parameters import Skip
+from ai8xc.ir.types import Array
 
-
-SKIPPED = {
+SKIPPED: dict[str, tuple[str, ...]] = {
     "tests__test-(cifar10(-bias|-bias-quant4)?|(fashion)?mnist|mnist-extrasmallnet"
-    "|mnist-80expansion-q4|speechcom-net7)": "fc",
-    "trained__ai85-kws20_v3-qat8-q": "[!m]*",
+    "|speechcom-net7)": ("fc",),
+    "tests__test-mnist-80expansion-q4": ("conv[34]", "fc"),
+    "trained__ai85-kws20_v3-qat8-q": ("[!m]*",),
 }
 """Checkpoints with layers that the networks compute in software, or with two copies of all."""
 
 
-def skipped(name: str) -> tuple[str, ...]:
+def skipped(yaml: str, weights: str) -> tuple[str, ...]:
     """The entries of a checkpoint that are left out."""
-    stem = name.removesuffix(".pth.tar")
-    return tuple(patterns for pattern, patterns in SKIPPED.items() if re.fullmatch(pattern, stem))
+    stem = weights.removesuffix(".pth.tar")
+    if "-mlp" in yaml:
+        return ()
+    return next((names for pattern, names in SKIPPED.items() if re.fullmatch(pattern, stem)), ())
 
 
-def network_options(folder: Path, case: dict[str, Any]) -> tuple[Path, NetworkOptions]:
-    """Return the description of a vector and what else was given with it."""
-    flags = case["flags"]
-    inputs = case.get("inputs") or {}
-    root = next(p for p in folder.resolve().parents if (p / "inputs").is_dir())
-    if "yaml" in inputs:
-        yaml = root / inputs["yaml"]
-        weights = root / (inputs.get("checkpoints") or inputs["weights"])
-        bias = root / inputs["bias"] if "bias" in inputs else None
-        with np.load(root / inputs["samples"]) as stored:
-            sample = stored["a0"]
-    else:
-        yaml, weights, bias = folder / "net.yaml", folder / "inputs.npz", None
-        with np.load(weights) as stored:
-            sample = stored["sample"]
-    def number(flag: str) -> int | None:
-        return int(flags[flags.index(flag) + 1], 0) if flag in flags else None
-    return yaml, NetworkOptions(
-        case_device(case), weights, bias, sample.shape, case_settings(case) if case['status']=='ok' else NetworkOptions().settings,
-        start_layer=number("--start-layer") or 0,
-        stop_after=number("--stop-after"),
-        input_offset=number("--input-offset"),
-        output_width=number("--output-width"),
-        no_bias=None if "--no-bias" in flags else frozenset(),
-        ignore_activation="--ignore-activation" in flags,
-        readahead="--read-ahead" in flags,
-        calcx4="--calcx4" in flags,
-        skip=Skip(patterns=() if "-mlp" in yaml.name else skipped(weights.name)),
-        max_processors=number("--max-proc") or 64,
-    )
+class Given:
+    """The files and options of a vector."""
+
+    def __init__(self, folder: Path, case: dict[str, Any]) -> None:
+        self.case = case
+        self.flags: list[str] = case["flags"]
+        inputs = case.get("inputs") or {}
+        self.bias: Path | None = None
+        if "yaml" in inputs:
+            root = next(p for p in folder.resolve().parents if (p / "inputs").is_dir())
+            self.yaml = root / inputs["yaml"]
+            self.weights = root / (inputs.get("checkpoints") or inputs["weights"])
+            self.bias = root / inputs["bias"] if "bias" in inputs else None
+            self.sample = _array(root / inputs["samples"], "a0")
+        else:
+            self.yaml, self.weights = folder / "net.yaml", folder / "inputs.npz"
+            self.sample = _array(self.weights, "sample")
+
+    def number(self, flag: str) -> int | None:
+        return int(self.flags[self.flags.index(flag) + 1], 0) if flag in self.flags else None
+
+    @property
+    def options(self) -> NetworkOptions:
+        """What the reader of the network is told."""
+        return NetworkOptions(
+            case_device(self.case),
+            self.weights,
+            self.bias,
+            self.sample.shape,
+            average_rounding="--avg-pool-rounding" in self.flags,
+            skip=Skip(patterns=skipped(self.yaml.name, self.weights.name)),
+            start_layer=self.number("--start-layer") or 0,
+            stop_after=self.number("--stop-after"),
+            input_offset=self.number("--input-offset"),
+            output_width=self.number("--output-width"),
+            no_bias=None if "--no-bias" in self.flags else frozenset(),
+            ignore_activation="--ignore-activation" in self.flags,
+            readahead="--read-ahead" in self.flags,
+            calcx4="--calcx4" in self.flags,
+            max_processors=self.number("--max-proc") or 64,
+        )
+
+
+def _array(path: Path, name: str) -> Array:
+    with np.load(path) as stored:
+        return np.asarray(stored[name])
