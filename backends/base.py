@@ -38,8 +38,9 @@ class Backend(ABC):
 
     `device` names the chip it is for, `data` where its description is; a subclass is made known by
     `register`. `pipeline` is the text of the passes from `q` down, `lowering` of those from a
-    placed `ai8x` graph. They end at `level`, the level of the graphs that can be emitted. A backend
-    validates in its passes; emission decides nothing and cannot fail.
+    placed `ai8x` graph, `replacing` of those that place such a graph anew. They end at `level`, the
+    level of the graphs that can be emitted. A backend validates in its passes; emission decides
+    nothing and cannot fail.
     """
 
     device: ClassVar[str]
@@ -47,6 +48,7 @@ class Backend(ABC):
     """The folder of the device's description, for a device that the package does not know."""
     pipeline: ClassVar[str]
     lowering: ClassVar[str] = ""
+    replacing: ClassVar[str] = ""
     level: ClassVar[str] = "q"
     emits: ClassVar[frozenset[str]] = frozenset({"c"})
     """What `--emit` may name, besides `ir`."""

@@ -24,10 +24,12 @@ from ai8xc.ir.verify import verify
 from ai8xc.manifest import manifest_text
 from ai8xc.passes.pipelines import PIPELINES
 from ai8xc.plugins import load_backends, load_dialects, load_passes
+from ai8xc.requests import check_requests
 
 if TYPE_CHECKING:
     from ai8xc.backends.base import Backend
     from ai8xc.device import Device
+    from ai8xc.frontend.vendor_options import NetworkOptions
     from ai8xc.ir.core import Graph
     from ai8xc.ir.types import Array
 
@@ -35,7 +37,8 @@ UNKNOWN_KIND = declare(
     "IR060",
     "`{name}` is of no kind that can be read",
     """The suffix tells the kind of a model: `.onnx` is an ONNX model, `.pt2` what
-    `torch.export.save` writes, `.ir` the text of a graph.""",
+    `torch.export.save` writes, `.yaml` a description for the vendor's tool, `.ir` the text of a
+    graph.""",
 )
 NO_BACKEND = declare(
     "IR061",
@@ -66,6 +69,9 @@ READERS: Final[Mapping[str, str]] = {
 }
 """Who reads a kind of file; imported when such a file comes."""
 
+DESCRIPTIONS: Final = (".yaml", ".yml")
+"""Descriptions for the vendor's tool: they come with files of weights and with options."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -76,7 +82,7 @@ class Options:
     fields of `ai8xc.dialects.settings.Settings` that differ from their defaults. `sample` is one
     input without the batch axis, `calibration` many with it. `emit` says which kinds of files are
     wanted; `load` names Python files with passes or backends. `sources` are the files that all
-    this came from: the manifest lists them.
+    this came from: the manifest lists them. `replace` places a network anew that has a placement.
     """
 
     device: str | None = None
@@ -90,6 +96,7 @@ class Options:
     hooks: tuple[Hook, ...] = (VerifyEach(),)
     prove: Say | None = None
     sources: tuple[Path, ...] = ()
+    replace: bool = False
 
 
 @dataclass
@@ -107,16 +114,34 @@ class Result:
 
 def load(path: Path) -> Graph:
     """Return the model in a file, verified; raises `Rejected` where it cannot be used."""
+    return load_described(path, None)[0]
+
+
+def load_described(
+    path: Path, described: NetworkOptions | None
+) -> tuple[Graph, list[Diagnostic]]:
+    """Return the model in a file, verified, and warnings about it; raises `Rejected`.
+
+    `described` goes with a network that is described for the vendor's tool.
+    """
     if path.is_dir():
         raise unusable(path.name or str(path), "it is a folder")
+    if path.suffix.lower() in DESCRIPTIONS:
+        from ai8xc.frontend.vendor_network import read_network
+        from ai8xc.frontend.vendor_options import NetworkOptions
+
+        load_dialects()
+        graph, findings = read_network(path, described or NetworkOptions())
+        return _verified(graph), findings
     place = READERS.get(path.suffix.lower())
     if place is None:
-        notes = [f"known are {', '.join(f'`{suffix}`' for suffix in READERS)}"]
+        known = [f"`{suffix}`" for suffix in (*READERS, *DESCRIPTIONS)]
+        notes = [f"known are {', '.join(known)}"]
         finding = UNKNOWN_KIND.at(Loc(path.name), name=path.name, notes=notes)
         raise Rejected([finding], unusable=True)
     load_dialects()
     reader: Reader = pkgutil.resolve_name(place)
-    return _verified(reader(path))
+    return _verified(reader(path)), []
 
 
 def load_module(module: object, sample: Array | None) -> Graph:
@@ -160,10 +185,14 @@ def compile_graph(graph: Graph, options: Options) -> Result:
     mistake, with what is needed to repeat it.
     """
     device, backend = _backend(options)
+    if device is not None:
+        refused = list(check_requests(options.network, device))
+        if refused:
+            raise Rejected(refused)
     graph = graph.having(**options.network)
     text = options.pipeline
     if text is None:
-        text = _default_pipeline(graph.level, backend)
+        text = _default_pipeline(graph.level, backend, anew=options.replace)
     pipeline = passes_of(text, options.settings)
     result = Result(graph)
     hooks = [*options.hooks, *_hooks(graph, options, result.files)]
@@ -273,10 +302,12 @@ def _too_early(graph: Graph, backend: Backend, kinds: Sequence[str]) -> Rejected
     return Rejected([finding], unusable=True)
 
 
-def _default_pipeline(level: str, backend: Backend | None) -> str:
-    """Return the road from a level to the end."""
+def _default_pipeline(level: str, backend: Backend | None, *, anew: bool = False) -> str:
+    """Return the road from a level to the end; `anew`: whatever placement there is."""
     if level == "ai8x":
-        return f"check-rules,{backend.lowering}" if backend else ""
+        if backend is None:
+            return ""
+        return backend.replacing if anew else f"check-rules,{backend.lowering}"
     parts = {"nn": ["float", "integer"], "q": []}.get(level)
     if parts is None:
         return ""
@@ -327,6 +358,8 @@ def _samples(graph: Graph, sample: Array | None) -> list[Array]:
         raise _bad_sample(f"the network has {len(graph.inputs)} inputs")
     if sample.dtype.kind not in "fiu" or not np.isfinite(sample).all():
         raise _bad_sample("it must hold finite numbers")
+    if sample.shape == wanted[: sample.ndim] and set(wanted[sample.ndim :]) == {1}:
+        sample = sample.reshape(wanted)  # data of one column are sequences
     if sample.shape != wanted:
         raise _bad_sample(f"its shape is {sample.shape}, the input's is {wanted}")
     return [real_sample(sample)[None]]

@@ -50,6 +50,14 @@ _LAYERS: Final[Sequence[tuple[str, str]]] = (
     ("check-placement", "a second opinion follows every byte before registers are made of it"),
 )
 
+_REPLACE: Final[Sequence[tuple[str, str]]] = (
+    ("forget-placement", "what follows chooses places for layers that have none"),
+    ("insert-copies", "a tensor that no layout serves for all its readers exists twice"),
+    ("place-layers", "processors, offsets and kernel columns depend on each other: one search"),
+    ("check-rules", "the modes that the placement chose have rules of their own"),
+    ("check-placement", "a second opinion follows every byte before registers are made of it"),
+)
+
 
 def _text(entries: Sequence[tuple[str, str]]) -> str:
     return ",".join(name for name, _ in entries)
@@ -59,5 +67,6 @@ PIPELINES: Final[Mapping[str, str]] = {
     "float": _text(_FLOAT),
     "integer": _text(_INTEGER),
     "layers": _text(_LAYERS),
+    "replace": _text(_REPLACE),
 }
 """Text of each pipeline by name; a pipeline may name them like passes."""

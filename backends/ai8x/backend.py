@@ -19,7 +19,8 @@ class Ai8xBackend(Backend):
     """Layers are made and placed, or given with their placement; then registers are written."""
 
     pipeline: ClassVar[str] = "layers,allocate-biases,lower-to-reg"
-    lowering: ClassVar[str] = "allocate-kernels,allocate-biases,lower-to-reg"
+    lowering: ClassVar[str] = "allocate-kernels,check-placement,allocate-biases,lower-to-reg"
+    replacing: ClassVar[str] = "replace,allocate-biases,lower-to-reg"
     level: ClassVar[str] = "reg"
     emits: ClassVar[frozenset[str]] = frozenset({"c", "registers"})
 
