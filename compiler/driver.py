@@ -117,9 +117,7 @@ def load(path: Path) -> Graph:
     return load_described(path, None)[0]
 
 
-def load_described(
-    path: Path, described: NetworkOptions | None
-) -> tuple[Graph, list[Diagnostic]]:
+def load_described(path: Path, described: NetworkOptions | None) -> tuple[Graph, list[Diagnostic]]:
     """Return the model in a file, verified, and warnings about it; raises `Rejected`.
 
     `described` goes with a network that is described for the vendor's tool.

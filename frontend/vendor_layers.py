@@ -308,7 +308,7 @@ class _Layer:
         if following is not None:
             return Mask(following.layer.processors)
         outputs = self.guess()[1]
-        passes = -(-outputs // self.options.max_processors)
+        passes = -(-outputs // PROCESSORS)
         lanes = -(-outputs // passes)
         if passes > 1:
             lanes = min(-(-lanes // 4) * 4, PROCESSORS)

@@ -38,7 +38,6 @@ class NetworkOptions:
     streaming_layers: frozenset[int] = frozenset()
     readahead: bool = False
     calcx4: bool = False
-    max_processors: int = 64
 
     def without_bias(self, layer: int) -> bool:
         """Whether the biases of a layer are ignored."""

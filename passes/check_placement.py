@@ -16,21 +16,13 @@ from ai8xc.passes.layers.streams import counters
 @register
 @dataclass(frozen=True)
 class CheckPlacement(Pass):
-    """Replay the placement byte by byte and report everything that is not where it should be.
-
-    `overlap` lets layers overwrite data that are still read, as the user answers for: then
-    nothing can be said about any byte.
-    """
+    """Replay the placement byte by byte and report everything that is not where it should be."""
 
     name: ClassVar[str] = "check-placement"
     needs: ClassVar[frozenset[str]] = frozenset({"ai8x", "placed"})
 
-    overlap: bool = False
-
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph as it is."""
-        if self.overlap:
-            return graph
         device = ctx.need(Device)
         buffers = {layer: found.rollover for layer, found in counters(graph, device).items()}
         for finding in check(graph, device, buffers):

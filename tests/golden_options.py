@@ -69,7 +69,6 @@ class Given:
             ignore_activation="--ignore-activation" in self.flags,
             readahead="--read-ahead" in self.flags,
             calcx4="--calcx4" in self.flags,
-            max_processors=self.number("--max-proc") or 64,
         )
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ai8xc.cli.common import DeviceName, Format, Report, format_option, load_option, reporting
-from ai8xc.cli.data import calibration_option, read_calibration
+from ai8xc.cli.data import calibration_option, read_calibration, read_sample, sample_option
+from ai8xc.cli.described import (
+    DescribedArguments,
+    described,
+    described_options,
+    pass_settings,
+)
+from ai8xc.cli.network import network, network_options
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
 
 if TYPE_CHECKING:
@@ -17,10 +24,11 @@ if TYPE_CHECKING:
     from ai8xc.device import Device
 
 
-class Arguments(QuantizeArguments):
+class Arguments(QuantizeArguments, DescribedArguments):
     """The arguments of the command, without those of the report."""
 
     calibration: Path | None
+    sample: Path | None
     load: tuple[Path, ...]
 
 
@@ -38,7 +46,10 @@ Examples:
     help="The chip (see `ai8xc devices`), or `all`: one report for each.",
 )
 @calibration_option
+@sample_option
 @quantize_options
+@described_options
+@network_options
 @load_option
 @format_option("text", "json", "sarif")
 @click.pass_context
@@ -63,17 +74,23 @@ def _check(model: Path, device: Device, form: Format, arguments: Arguments) -> i
     """Report on one device; return the exit code."""
     try:
         with reporting(Report(model.name, form, device, to_output=True)) as report:
-            from ai8xc.cli.quantizing import settings
-            from ai8xc.driver import Options, compile_graph, load
+            from ai8xc.cli.quantizing import passes, settings
+            from ai8xc.driver import Options, compile_graph, load_described
 
             options = Options(
                 device=device.name,
-                pipeline=arguments["pipeline"],
-                settings=settings(arguments),
+                pipeline=passes(arguments),
+                settings={**settings(arguments), **pass_settings(arguments)},
+                network=network(arguments),
+                replace=arguments["replace"],
                 calibration=read_calibration(arguments["calibration"]),
                 load=arguments["load"],
             )
-            report.diagnostics += compile_graph(load(model), options).diagnostics
+            rounding = bool(options.network.get("average_rounding"))
+            sample = read_sample(arguments["sample"])
+            given = described(arguments, device, sample, rounding=rounding)
+            graph, report.diagnostics = load_described(model, given)
+            report.diagnostics += compile_graph(graph, options).diagnostics
     except click.exceptions.Exit as stop:
         return stop.exit_code
     if form == "text":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,6 +17,12 @@ from ai8xc.cli.common import (
     say,
 )
 from ai8xc.cli.data import DataArguments, data_options, rerun
+from ai8xc.cli.described import (
+    DescribedArguments,
+    described,
+    described_options,
+    pass_settings,
+)
 from ai8xc.cli.network import network, network_options
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
 from ai8xc.cli.watch import Watch, WatchArguments, watch_options
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     from ai8xc.ir.passes import Hook
 
 
-class Arguments(WatchArguments, QuantizeArguments, DataArguments):
+class Arguments(WatchArguments, QuantizeArguments, DataArguments, DescribedArguments):
     """The arguments of the command, without those of the report."""
 
     output: Path | None
@@ -59,6 +65,7 @@ Examples:
 @device_option("max78000")
 @data_options
 @quantize_options
+@described_options
 @network_options
 @load_option
 @watch_options
@@ -66,20 +73,22 @@ Examples:
 def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Arguments]) -> None:
     """Compile a model for a device.
 
-    MODEL is an ONNX model (`.onnx`) or a graph of any level as text (`.ir`). All files are
-    written, or none. What is wrong with the model is told at once, with the place
-    in the model and the cure.
+    MODEL is an ONNX model (`.onnx`), a network described for the vendor's tool (`.yaml`, with
+    `--weights`), or a graph of any level as text (`.ir`). All files are written, or none. What is
+    wrong with the model is told at once, with the place in the model and the cure.
     """
     folder, force = arguments["output"], arguments["force"]
     if folder is None and arguments["dump_ir"] is None:
         raise click.UsageError("nothing to write: give `-o DIR` or `--dump-ir DIR`")
     with reporting(Report(model.name, form, device, "nothing was written")) as report:
-        from ai8xc.driver import compile_graph, load
+        from ai8xc.driver import compile_graph, load_described
 
         watch = Watch(arguments)
         report.rerun = rerun(arguments, arguments["load"])
         options = _options(model, device, arguments, watch.hooks)
-        graph = load(model)
+        rounding = bool(options.network.get("average_rounding"))
+        network_options = described(arguments, device, options.sample, rounding=rounding)
+        graph, report.diagnostics = load_described(model, network_options)
         watch.start(graph)
         result = compile_graph(graph, options)
         report.diagnostics += result.diagnostics
@@ -90,16 +99,20 @@ def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Ar
         say(f"wrote {len(result.files)} files to `{folder}`")
 
 
+_SOURCES: Final = ("weights", "bias", "sample", "calibration")
+"""Options that name files of the user's."""
+
+
 def _options(model: Path, device: Device, arguments: Arguments, hooks: tuple[Hook, ...]) -> Options:
     from ai8xc.cli.data import calibration, sample
-    from ai8xc.cli.quantizing import settings
+    from ai8xc.cli.quantizing import passes, settings
     from ai8xc.driver import Options
 
     wanted = frozenset(filter(None, arguments["emit"].split(",")))
     return Options(
         device=device.name,
-        pipeline=arguments["pipeline"],
-        settings=settings(arguments),
+        pipeline=passes(arguments),
+        settings={**settings(arguments), **pass_settings(arguments)},
         network=network(arguments),
         sample=sample(arguments),
         calibration=calibration(arguments),
@@ -107,5 +120,6 @@ def _options(model: Path, device: Device, arguments: Arguments, hooks: tuple[Hoo
         load=arguments["load"],
         hooks=hooks,
         prove=say if arguments["prove"] else None,
-        sources=tuple(filter(None, (model, arguments["sample"], arguments["calibration"]))),
+        sources=tuple(filter(None, (model, *(arguments[key] for key in _SOURCES)))),
+        replace=arguments["replace"],
     )

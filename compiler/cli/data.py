@@ -28,16 +28,18 @@ calibration_option = click.option(
     help="Typical inputs as `.npz`: array `x`, or one array for each input by name.",
 )
 
+sample_option = click.option(
+    *("--sample", "--sample-input", "sample"),
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="One input as `.npy`, C x H x W or C x L (or array `sample` of an `.npz`).",
+)
+
 
 def data_options(command: F) -> F:
     """Add the options to a command."""
     options = (
-        click.option(
-            "--sample",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="One input as `.npy`, C x H x W or C x L.",
-        ),
+        sample_option,
         calibration_option,
         click.option(
             "--prove", is_flag=True, help="Prove each step on the sample, or on random input."
@@ -50,10 +52,19 @@ def data_options(command: F) -> F:
 
 def sample(arguments: DataArguments) -> Array | None:
     """Return the array in the sample file."""
-    from ai8xc.files import read_array
+    return read_sample(arguments["sample"])
 
-    path = arguments["sample"]
-    return None if path is None else read_array(path)
+
+def read_sample(path: Path | None) -> Array | None:
+    """Return the array in a sample file."""
+    from ai8xc.files import read_array, read_arrays, unusable
+
+    if path is None or path.suffix.lower() != ".npz":
+        return None if path is None else read_array(path)
+    arrays = {name: data.array for name, data in read_arrays(path).items()}
+    if len(arrays) != 1 and "sample" not in arrays:
+        raise unusable(path.name, "it holds several arrays, and none is called `sample`")
+    return arrays.get("sample", next(iter(arrays.values())))
 
 
 def calibration(arguments: DataArguments) -> dict[str, Array] | None:

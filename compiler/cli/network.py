@@ -7,6 +7,8 @@ from typing import Any, Final
 import click
 
 from ai8xc.cli.common import F
+from ai8xc.cli.described import Number
+from ai8xc.cli.quantizing import ON
 
 _FLAGS: Final[tuple[tuple[str, str, object, str], ...]] = (
     ("--fifo", "input_mode", "fifo", "Load the input through the FIFOs."),
@@ -22,8 +24,26 @@ _FLAGS: Final[tuple[tuple[str, str, object, str], ...]] = (
     ("--write-zero-registers", "write_zeros", True, "Write registers that are 0, too."),
     ("--riscv", "riscv", True, "Run the network on the RISC-V core."),
     ("--link-layer", "link_layers", True, "Every layer names the next one (max78002)."),
+    ("--pll", "pll", True, "Run the accelerator on the PLL, as is usual (max78002)."),
+    ("--avg-pool-rounding", "average_rounding", True, "Average pools round to the nearest."),
+    ("--ext-rdy", "external_ready", True, "Wait for the external ready signal."),
+    ("--simple1b", "simple1b", True, "1-bit weights by exclusive or."),
+    ("--overlap-data", "overlap", True, "Let layers overwrite data that are still read."),
+    ("--one-shot", "one_shot", True, "Stop after each layer (max78002)."),
 )
 """Option, field of the settings, its value, help."""
+
+_NUMBERS: Final[tuple[tuple[str, str, str], ...]] = (
+    ("--repeat-layers", "repeat", "Configure the layers so many times."),
+    ("--override-start", "stream_start", "Start counter of the streaming start layer."),
+    ("--override-delta1", "stream_delta1", "First delta of the streaming start layer."),
+    ("--override-delta2", "stream_delta2", "Second delta of the streaming start layer."),
+    ("--override-rollover", "stream_rollover", "Rollover of the streaming start layer."),
+    ("--increase-start", "stream_more_start", "Added to the start counters (2)."),
+    ("--increase-delta1", "stream_more_delta1", "Added to the first deltas (0)."),
+    ("--increase-delta2", "stream_more_delta2", "Added to the second deltas (0)."),
+)
+"""Option, field of the settings, help."""
 
 
 def network_options(command: F) -> F:
@@ -31,10 +51,13 @@ def network_options(command: F) -> F:
     for name, field, value, text in reversed(_FLAGS):
         option = click.option(name, field, flag_value=value, default=None, help=text)
         command = option(command)
+    for name, field, text in reversed(_NUMBERS):
+        command = click.option(name, field, type=Number(), default=None, help=text)(command)
     return command
 
 
 def network(arguments: Any) -> dict[str, object]:
     """Return the settings that differ from their defaults, by field."""
-    fields = dict.fromkeys(field for _, field, _, _ in _FLAGS)
-    return {field: arguments[field] for field in fields if arguments[field] is not None}
+    fields = dict.fromkeys([field for _, field, *_ in _FLAGS] + [field for _, field, _ in _NUMBERS])
+    found = {field: arguments[field] for field in fields if arguments[field] is not None}
+    return found | ({"pipeline": True} if arguments["pipeline"] == ON else {})

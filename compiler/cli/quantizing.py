@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TypedDict
+from typing import Final, TypedDict
 
 import click
 
@@ -16,6 +16,14 @@ class QuantizeArguments(TypedDict):
     weight_bits: str | None
     pipeline: str | None
 
+ON: Final = "on"
+"""The value of `--pipeline` without a text: the vendor's option of that name."""
+
+
+def passes(arguments: QuantizeArguments) -> str | None:
+    """Return the text of the passes, None for the default ones."""
+    return None if arguments["pipeline"] == ON else arguments["pipeline"]
+
 
 def quantize_options(command: F) -> F:
     """Add the options to a command."""
@@ -23,7 +31,13 @@ def quantize_options(command: F) -> F:
         click.option(
             "--weight-bits", metavar="N[,LAYER=N]", help="Bits of weights: 8, 4, 2 or 1, by layer."
         ),
-        click.option("--pipeline", metavar="TEXT", help="Passes instead of the default ones."),
+        click.option(
+            "--pipeline",
+            is_flag=False,
+            flag_value=ON,
+            metavar="TEXT",
+            help="Passes instead of the default ones; alone: use the pipeline of max78002.",
+        ),
     )
     for option in reversed(options):
         command = option(command)

@@ -1,0 +1,189 @@
+"""The options of networks that are described for the vendor's tool, under the vendor's names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import click
+
+from ai8xc.cli.common import F
+
+if TYPE_CHECKING:
+    from ai8xc.device import Device
+    from ai8xc.frontend.vendor_options import NetworkOptions
+    from ai8xc.ir.types import Array
+
+_FILE = click.Path(path_type=Path)
+ALL = "all"
+
+
+class Number(click.ParamType["int"]):
+    """An integer in any notation of C."""
+
+    name = "number"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the integer; hexadecimal with 0x."""
+        try:
+            number = value if isinstance(value, int) else int(str(value), 0)
+        except ValueError:
+            self.fail(f"`{value}` is no integer", param, ctx)
+        if not 0 <= number < 2**32:
+            self.fail(f"`{value}` is not in 0..2^32-1", param, ctx)
+        return number
+
+
+class Layers(click.ParamType["frozenset[int] | None"]):
+    """Numbers of layers with commas; None for all."""
+
+    name = "layers"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> frozenset[int] | None:
+        """Return the numbers."""
+        if value is None or isinstance(value, frozenset):
+            return value
+        if value == ALL:
+            return None
+        parts = str(value).split(",")
+        if not all(part.strip().isdecimal() for part in parts):
+            self.fail(f"`{value}` is no list of layer numbers", param, ctx)
+        return frozenset(map(int, parts))
+
+
+class DescribedArguments(TypedDict):
+    """The values of `described_options`."""
+
+    weights: Path | None
+    bias: Path | None
+    skip_weights: str | None
+    skip_checkpoint_layers: int
+    skip_yaml_layers: int
+    start_layer: int
+    stop_after: int | None
+    input_offset: int | None
+    output_width: int | None
+    no_bias: frozenset[int] | None
+    ignore_activation: bool
+    ignore_streaming: bool
+    streaming_layers: frozenset[int] | None
+    readahead: bool
+    calcx4: bool
+    weight_start: int
+    no_deduplicate_weights: bool
+    replace: bool
+
+
+def described_options(command: F) -> F:
+    """Add the options to a command."""
+    options: list[Any] = [
+        click.option(
+            *("--weights", "--checkpoint-file", "--weight-input", "weights"),
+            type=_FILE,
+            metavar="FILE",
+            help="Weights of a described network: checkpoint, `.onnx`, `.npz` or `.npy`.",
+        ),
+        click.option(
+            *("--bias", "--bias-input", "bias"),
+            type=_FILE,
+            metavar="FILE",
+            help="Biases, where the weights are arrays without them.",
+        ),
+        click.option(
+            "--skip-weights",
+            metavar="NAMES",
+            help="Entries that are not for this network: `fc,*bn`.",
+        ),
+        click.option(
+            "--skip-checkpoint-layers",
+            type=Number(),
+            default=0,
+            help="Leave out the first weights.",
+        ),
+        click.option(
+            "--skip-yaml-layers", type=Number(), default=0, help="Leave out the first layers."
+        ),
+        click.option(
+            "--start-layer", type=Number(), default=0, help="First layer of the run (max78002)."
+        ),
+        click.option("--stop-after", type=Number(), help="Last layer of the run."),
+        click.option(
+            "--input-offset", type=Number(), help="Where the start layer reads, in bytes."
+        ),
+        click.option(
+            "--output-width", type=click.IntRange(8, 32), help="Bits of the last layer: 8 or 32."
+        ),
+        click.option(
+            "--no-bias",
+            type=Layers(),
+            is_flag=False,
+            flag_value=ALL,
+            default=frozenset(),
+            metavar="[LAYERS]",
+            help="Ignore biases of these layers, of all without a list.",
+        ),
+        click.option("--ignore-activation", is_flag=True, help="Leave out all activations."),
+        click.option("--ignore-streaming", is_flag=True, help="Leave out all streaming."),
+        click.option(
+            "--streaming-layers", type=Layers(), default=frozenset(), help="Layers that stream."
+        ),
+        click.option("--read-ahead", "readahead", is_flag=True, help="Read ahead in all layers."),
+        click.option("--calcx4", is_flag=True, help="Compute four outputs at once in all layers."),
+        click.option(
+            "--weight-start", type=Number(), default=0, help="First kernel column that is used."
+        ),
+        click.option(
+            "--no-deduplicate-weights",
+            is_flag=True,
+            help="Store identical weights each on its own.",
+        ),
+        click.option(
+            "--replace", is_flag=True, help="Forget the description's placement, place anew."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def described(
+    arguments: DescribedArguments, device: Device | None, sample: Array | None, *, rounding: bool
+) -> NetworkOptions:
+    """Return what goes with a description; `rounding`: average pools round."""
+    from ai8xc.frontend.vendor_options import NetworkOptions
+    from ai8xc.frontend.vendor_parameters import Skip
+
+    names = tuple(filter(None, (arguments["skip_weights"] or "").split(",")))
+    return NetworkOptions(
+        device,
+        arguments["weights"],
+        arguments["bias"],
+        None if sample is None else sample.shape,
+        average_rounding=rounding,
+        skip=Skip(arguments["skip_checkpoint_layers"], names),
+        skip_layers=arguments["skip_yaml_layers"],
+        start_layer=arguments["start_layer"],
+        stop_after=arguments["stop_after"],
+        input_offset=arguments["input_offset"],
+        output_width=arguments["output_width"],
+        no_bias=arguments["no_bias"],
+        ignore_activation=arguments["ignore_activation"],
+        ignore_streaming=arguments["ignore_streaming"],
+        streaming_layers=arguments["streaming_layers"] or frozenset(),
+        readahead=arguments["readahead"],
+        calcx4=arguments["calcx4"],
+    )
+
+
+def pass_settings(arguments: DescribedArguments) -> dict[str, dict[str, object]]:
+    """Return the options of single passes, by pass and option."""
+    found: dict[str, dict[str, object]] = {}
+    if arguments["weight_start"]:
+        found["allocate-kernels"] = {"start": arguments["weight_start"]}
+    if arguments["no_deduplicate_weights"]:
+        found["allocate-kernels"] = {**found.get("allocate-kernels", {}), "deduplicate": False}
+    return found
