@@ -320,7 +320,7 @@ class _Layer:
         readahead = layer.readahead or options.readahead
         tcalc = layer.tcalc
         if tcalc is None:
-            tcalc = readahead and self.channels > options.max_processors
+            tcalc = readahead and self.channels > PROCESSORS
         return ai8x.Mode(
             chw=layer.data_format in ("chw", "big"),
             streaming=streaming and not options.ignore_streaming,

@@ -143,6 +143,9 @@ class _Resolver:
         if layer.in_sequences is not None:
             found = [self.source(step, i, ref) for i, ref in enumerate(layer.in_sequences)]
             step.inputs = tuple(ref for ref in found if ref is not None)
+            if None in found or not found:
+                self.description.broken.add(step.place)
+                step.inputs = None
         if layer.next_sequence is not None:
             step.following = self.target(step, "next_sequence", layer.next_sequence)
         if layer.simulated_sequence is not None:
@@ -216,7 +219,7 @@ class _Resolver:
             done.add(step.index)
 
     def find(
-        self, rule: Rule, place: int, key: str, item: int | None = None, **values: object
+        self, rule: Rule, place: int, key: str, item: int | None = None, /, **values: object
     ) -> None:
         """Report something about a key of a layer."""
         path: tuple[str | int, ...] = ("layers", place)

@@ -16,6 +16,7 @@ class QuantizeArguments(TypedDict):
     weight_bits: str | None
     pipeline: str | None
 
+
 ON: Final = "on"
 """The value of `--pipeline` without a text: the vendor's option of that name."""
 
