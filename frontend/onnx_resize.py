@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,9 @@ from ai8xc.frontend.building import MAX_VALUES
 from ai8xc.frontend.onnx_node import Converter, Ints, Node
 from ai8xc.ir.core import Op
 from ai8xc.ir.types import Array
+
+BLOCK: Final = 2**16
+"""Positions that are looked at together."""
 
 HELP: Final = "upsample by repetition: nearest neighbour with whole factors"
 
@@ -94,11 +98,25 @@ def _repetition(node: Node, wanted: Ints, coordinate: str, nearest: str) -> Op:
         raise node.unsupported("scales of the batch or the channels")
     if coordinate not in COORDINATES or nearest not in NEAREST:
         raise node.unsupported(f"{coordinate} and {nearest}", HELP)
+    repeated = nn.Resize(x, tuple(n // o for n, o in zip(wanted[2:], shape[2:], strict=True)))
+    if prod(wanted) > MAX_VALUES:
+        return repeated  # refused for its size, before memory is taken
     for old, new in zip(shape[2:], wanted[2:], strict=True):
-        taken = NEAREST[nearest](COORDINATES[coordinate](np.arange(new), new, old))
-        if not np.array_equal(np.clip(taken, 0, old - 1), np.arange(new) // (new // old)):
+        if not _repeats(COORDINATES[coordinate], NEAREST[nearest], new, old):
             raise node.unsupported(f"{coordinate} and {nearest}, which is not repetition", HELP)
-    return nn.Resize(x, tuple(n // o for n, o in zip(wanted[2:], shape[2:], strict=True)))
+    return repeated
+
+
+def _repeats(
+    coordinate: _Coordinate, nearest: Callable[[Array], Array], new: int, old: int
+) -> bool:
+    """Whether each value stands `new // old` times in the result, in its place."""
+    for start in range(0, new, BLOCK):
+        i = np.arange(start, min(start + BLOCK, new))
+        taken = np.clip(nearest(coordinate(i, new, old)), 0, old - 1)
+        if not np.array_equal(taken, i // (new // old)):
+            return False
+    return True
 
 
 CONVERTERS: Final[Mapping[str, Converter]] = {"Resize": resize, "Upsample": upsample}
