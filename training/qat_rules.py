@@ -22,3 +22,36 @@ NO_SUCH_LAYER = declare(
     """An override of a policy names a layer by its dotted name in the network, such as `conv1` or
     `feature_stage.1.0.conv2`.""",
 )
+
+NO_WEIGHTS = declare(
+    "QT010",
+    "the checkpoint has no layers to quantise: {why}",
+    """Layers are the entries `<layer>.op.weight` of `state_dict`; plain torch networks, whose
+    entries are `<layer>.weight`, are compiled from the network itself, which `ai8xc compile`
+    quantises.""",
+)
+CHECKPOINT_ENTRY = declare(
+    "QT011",
+    "`{name}`: {why}",
+    """An entry of the checkpoint cannot be quantised as it is: it must be finite numbers of the
+    kind and shape that its layer has.""",
+)
+ALREADY_INTEGERS = declare(
+    "QT012",
+    "`{name}` is quantised already",
+    """The checkpoint says that the parameters of this layer are integers. Quantising them again
+    would lose precision; give the checkpoint that training wrote.""",
+)
+BATCH_NORM_FOLDED = declare(
+    "QT013",
+    "the batch norm of `{name}` was folded, with eps {eps}",
+    """The network left training before QAT began, so its batch norms are folded here. A checkpoint
+    does not say how they were configured: if the layers had another `eps`, or are transposed
+    convolutions with as many inputs as outputs, fold them in the network instead.""",
+    severity="warning",
+)
+NO_SUCH_PARAMETER = declare(
+    "QT014",
+    "`{name}`: the checkpoint has no such layer",
+    "Bits are given for layers by their dotted name in the checkpoint, such as `conv1`.",
+)

@@ -12,6 +12,7 @@ COMMANDS: Final = (
     "check",
     "run",
     "evaluate",
+    "quantize",
     "opt",
     "passes",
     "devices",
