@@ -170,7 +170,7 @@ def _quantized_layer(
         shift = int(np.clip(own - threshold, -SHIFT_LIMIT, SHIFT_LIMIT))
     else:
         factor = _clip_factor(weight, options)
-    entries = {
+    entries: dict[str, Array] = {
         f"{name}.op.weight": integers(weight, factor, bits),
         f"{name}.output_shift": np.array([shift], np.float32),
         f"{name}.weight_bits": np.array([bits], np.int64),
@@ -188,7 +188,7 @@ def integers(values: Floats, factor: np.float32, bits: int) -> Floats:
     """Return `clamp(floor(values * factor * 2**(bits - 1) + 1/2))` to the range of `bits`."""
     levels = 1 << (bits - 1)
     rounded = np.floor(values * factor * np.float32(levels) + np.float32(0.5))
-    return np.clip(rounded, -levels, levels - 1).astype(np.float32)
+    return np.asarray(np.clip(rounded, -levels, levels - 1), np.float32)
 
 
 def linear_quantile(values: Floats, quantile: float) -> np.float32:
