@@ -267,21 +267,22 @@ def classify(m: Maker) -> None:
     values = int(np.prod(m.shape[1:]))
     m.then(q.Reshape, m.value, (1, values))
     for _ in range(m.pick(1, 3)):
-        matrix(m, m.random.choice([1, 4, 10, 64, 80]), pixels)
-        pixels = 1
+        if matrix(m, m.random.choice([1, 4, 10, 64, 80]), pixels):
+            pixels = 1
     if m.flag():
         matrix(m, 3, pixels, wide=True)
 
 
-def matrix(m: Maker, outputs: int, pixels: int, *, wide: bool = False) -> None:
-    """A linear layer on so many pixels."""
+def matrix(m: Maker, outputs: int, pixels: int, *, wide: bool = False) -> bool:
+    """A linear layer on so many pixels, if there is room for it."""
     if not m.spend(outputs * pixels * m.passes, 1):
-        return
+        return False
     element, terms = m.element(), m.shape[1]
     weight = m.constant((outputs, terms), element)
     layer = {"wide": True} if wide else m.finish(element, terms)
     bias = m.bias(outputs)
     m.then(q.Linear, m.value, weight, bias, **layer)
+    return True
 
 
 def legal(random: Random, device: Device, longest: int = 8) -> Graph:
