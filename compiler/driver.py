@@ -24,6 +24,7 @@ from ai8xc.ir.verify import verify
 from ai8xc.manifest import manifest_text
 from ai8xc.passes.pipelines import PIPELINES
 from ai8xc.plugins import load_backends, load_dialects, load_passes
+from ai8xc.report.record import Recording, Run
 from ai8xc.requests import check_requests
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ BAD_SAMPLE = declare(
     count steps of 1/128, as the accelerators read pixels.""",
 )
 
+
+OWN_KINDS: Final = frozenset({"ir", "report"})
+"""What `--emit` may name for every device: the text of each step, and the report."""
 
 Reader = Callable[[Path], "Graph"]
 
@@ -193,7 +197,8 @@ def compile_graph(graph: Graph, options: Options) -> Result:
         text = _default_pipeline(graph.level, backend, anew=options.replace)
     pipeline = passes_of(text, options.settings)
     result = Result(graph)
-    hooks = [*options.hooks, *_hooks(graph, options, result.files)]
+    recording = Recording(graph)
+    hooks = [*options.hooks, *_hooks(graph, options, result.files), recording]
     ctx = PassContext(*_given(graph, options, device))
     try:
         result.graph = run_pipeline(graph, pipeline, ctx, hooks)
@@ -201,6 +206,8 @@ def compile_graph(graph: Graph, options: Options) -> Result:
         _keep_order(rejected, ctx)
         raise
     result.diagnostics = ctx.diagnostics
+    if device and "report" in options.emit:
+        result.files |= _report(recording, options, device, ctx.diagnostics)
     kinds = sorted(options.emit & backend.emits) if backend else []
     if backend and kinds:
         if result.graph.level != backend.level:
@@ -283,10 +290,10 @@ def _backend(options: Options) -> tuple[Device | None, Backend | None]:
         return None, None
     device = load_device(options.device)
     cls = backends().get(device.name)
-    missing = options.emit - {"ir"} - (cls.emits if cls else frozenset())
+    missing = options.emit - OWN_KINDS - (cls.emits if cls else frozenset())
     if missing:
         kinds = ", ".join(f"`{kind}`" for kind in sorted(missing))
-        known = ", ".join(f"`{kind}`" for kind in sorted({"ir", *(cls.emits if cls else ())}))
+        known = ", ".join(f"`{kind}`" for kind in sorted(OWN_KINDS | (cls.emits if cls else set())))
         finding = NO_BACKEND.at(
             UNKNOWN, help=f"`--emit` takes {known}", device=device.name, kinds=kinds
         )
@@ -323,6 +330,16 @@ def _given(graph: Graph, options: Options, device: Device | None) -> Iterator[ob
         from ai8xc.passes.quantization.calibration import Calibration
 
         yield Calibration(_by_input(graph, options.calibration))
+
+
+def _report(
+    recording: Recording, options: Options, device: Device, found: Sequence[Diagnostic]
+) -> dict[str, bytes]:
+    from ai8xc.report.files import report_files
+
+    name = options.sources[0].name if options.sources else recording.given.name
+    samples = _samples(recording.given, options.sample)
+    return report_files(Run(name, device, recording, found, samples))
 
 
 def _by_input(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, Array]:

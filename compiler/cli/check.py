@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ai8xc.cli.common import DeviceName, Format, Report, format_option, load_option, reporting
+from ai8xc.cli.common import (
+    DeviceName,
+    Format,
+    Report,
+    format_option,
+    html_option,
+    load_option,
+    reporting,
+)
 from ai8xc.cli.data import calibration_option, read_calibration, read_sample, sample_option
 from ai8xc.cli.described import (
     DescribedArguments,
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from ai8xc.device import Device
+    from ai8xc.driver import Options
 
 
 class Arguments(QuantizeArguments, DescribedArguments):
@@ -30,6 +39,7 @@ class Arguments(QuantizeArguments, DescribedArguments):
     calibration: Path | None
     sample: Path | None
     load: tuple[Path, ...]
+    html: Path | None
 
 
 @click.command(
@@ -51,6 +61,7 @@ Examples:
 @described_options
 @network_options
 @load_option
+@html_option
 @format_option("text", "json", "sarif")
 @click.pass_context
 def command(
@@ -66,6 +77,8 @@ def command(
     names = device_names() if device == "all" else (device,)
     if len(names) > 1 and form == "sarif":
         raise click.UsageError("a SARIF log is about one device")
+    if len(names) > 1 and arguments["html"]:
+        raise click.UsageError("a page is about one device")
     devices = [DeviceName().convert(name, None, ctx) for name in names]
     ctx.exit(max(_check(model, chip, form, arguments) for chip in devices))
 
@@ -74,25 +87,36 @@ def _check(model: Path, device: Device, form: Format, arguments: Arguments) -> i
     """Report on one device; return the exit code."""
     try:
         with reporting(Report(model.name, form, device, to_output=True)) as report:
-            from ai8xc.cli.quantizing import passes, settings
-            from ai8xc.driver import Options, compile_graph, load_described
+            from ai8xc.driver import compile_graph, load_described
 
-            options = Options(
-                device=device.name,
-                pipeline=passes(arguments),
-                settings={**settings(arguments), **pass_settings(arguments)},
-                network=network(arguments),
-                replace=arguments["replace"],
-                calibration=read_calibration(arguments["calibration"]),
-                load=arguments["load"],
-            )
+            options = _options(device, arguments)
             rounding = bool(options.network.get("average_rounding"))
             sample = read_sample(arguments["sample"])
             given = described(arguments, device, sample, rounding=rounding)
             graph, report.diagnostics = load_described(model, given)
+            if arguments["html"]:
+                from ai8xc.report.files import examine, write_page
+
+                found = examine(graph, model.name, options, report.diagnostics)
+                write_page(found, arguments["html"])
             report.diagnostics += compile_graph(graph, options).diagnostics
     except click.exceptions.Exit as stop:
         return stop.exit_code
     if form == "text":
         click.echo(f"`{model.name}` can be compiled for {device.name}")
     return 0
+
+
+def _options(device: Device, arguments: Arguments) -> Options:
+    from ai8xc.cli.quantizing import passes, settings
+    from ai8xc.driver import Options
+
+    return Options(
+        device=device.name,
+        pipeline=passes(arguments),
+        settings={**settings(arguments), **pass_settings(arguments)},
+        network=network(arguments),
+        replace=arguments["replace"],
+        calibration=read_calibration(arguments["calibration"]),
+        load=arguments["load"],
+    )

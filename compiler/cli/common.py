@@ -48,6 +48,14 @@ load_option = click.option(
 )
 
 
+html_option = click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write the report as one page of HTML.",
+)
+
+
 class DeviceName(click.ParamType["Device"]):
     """A device by name or alias."""
 

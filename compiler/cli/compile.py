@@ -60,7 +60,11 @@ Examples:
 )
 @click.option("--force", is_flag=True, help="Replace the folder whatever it holds.")
 @click.option(
-    "--emit", default="c", show_default=True, metavar="LIST", help="What to write: c, ir, ..."
+    "--emit",
+    default="c",
+    show_default=True,
+    metavar="LIST",
+    help="What to write: c, registers, ir, report.",
 )
 @device_option("max78000")
 @data_options

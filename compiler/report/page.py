@@ -44,17 +44,20 @@ def page(report: Json) -> str:
     """Return the page."""
     device = get.text(get.record(report, "device"), "name")
     title = f"{get.text(report, 'model')} on {device}"
+    sections = list(_sections(report))
+    links = (tag("a", heading, href=f"#{name}") for name, heading, _ in sections)
     filled = {
         "title": joined(title),
+        "links": joined(*links),
         "style": _file("page.css"),
         "script": _file("page.js"),
-        "body": joined(*_sections(report, title)),
+        "body": joined(_head(report, title), *(section for _, _, section in sections)),
     }
     return PageTemplate(_file("page.html")).substitute(filled)
 
 
-def _sections(report: Json, title: str) -> Iterator[Markup]:
-    yield _head(report, title)
+def _sections(report: Json) -> Iterator[tuple[str, str, Markup]]:
+    """Yield name, heading and content of each section."""
     yield _section("findings", "Findings", _findings(report))
     yield _section("graph", "Network", _scroll(graph_view(report)), _graph_note(report))
     if not get.records(report, "layers"):
@@ -112,10 +115,11 @@ def _graph_note(report: Json) -> str:
     )
 
 
-def _section(name: str, title: str, content: Markup, note: str = "") -> Markup:
+def _section(name: str, title: str, content: Markup, note: str = "") -> tuple[str, str, Markup]:
     heading = tag("h2", title, id=f"{name}-title")
     words = tag("p", note, class_="about") if note else Markup()
-    return tag("section", heading, words, content, id=name, aria_labelledby=f"{name}-title")
+    section = tag("section", heading, words, content, id=name, aria_labelledby=f"{name}-title")
+    return name, title, section
 
 
 def _scroll(content: Markup) -> Markup:

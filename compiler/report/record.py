@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from ai8xc.device import Device, load_device
-from ai8xc.driver import Options, compile_graph, load
+from ai8xc.device import Device
 from ai8xc.ir.core import Graph
-from ai8xc.ir.diag import Diagnostic, Rejected, errors
+from ai8xc.ir.diag import Diagnostic, errors
 from ai8xc.ir.passes import PassContext, Step
-from ai8xc.ir.prove import random_samples, real_sample
 from ai8xc.ir.types import Array
 
 
@@ -43,7 +40,10 @@ class Recording:
 
 @dataclass(frozen=True)
 class Run:
-    """A recorded run: the model's name, the device, the findings, inputs for the noise."""
+    """A recorded run: the model's name, the device, the findings.
+
+    `samples` are real inputs with a batch axis, on which the noise of the integers is measured.
+    """
 
     model: str
     device: Device
@@ -55,25 +55,3 @@ class Run:
     def fits(self) -> bool:
         """Whether the run came to the end."""
         return not errors(self.diagnostics)
-
-
-def examine(model: Path, options: Options) -> Run:
-    """Compile a model as far as it goes; raises `Rejected` only where it cannot be read."""
-    graph = load(model)
-    recording = Recording(graph)
-    watched = replace(options, hooks=(*options.hooks, recording))
-    try:
-        found = compile_graph(graph, watched).diagnostics
-    except Rejected as rejected:
-        if rejected.unusable:
-            raise
-        found = rejected.diagnostics
-    return run_of(model.name, options, recording, found)
-
-
-def run_of(model: str, options: Options, recording: Recording, found: Sequence[Diagnostic]) -> Run:
-    """Return a run that is over; without a sample, noise is that of random inputs."""
-    samples = random_samples(recording.given)
-    if options.sample is not None:
-        samples = [real_sample(options.sample)[None]]
-    return Run(model, load_device(options.device or "max78000"), recording, found, samples)

@@ -1,0 +1,49 @@
+"""The files of a report, and the run of the compiler that a report alone needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ai8xc.device import load_device
+from ai8xc.driver import Options, compile_graph
+from ai8xc.ir.core import Graph
+from ai8xc.ir.diag import Diagnostic, Rejected
+from ai8xc.ir.prove import random_samples, real_sample
+from ai8xc.report.collect import Json, report
+from ai8xc.report.page import as_json, page
+from ai8xc.report.record import Recording, Run
+
+
+def report_files(run: Run) -> dict[str, bytes]:
+    """Return `report.json` and `report.html`."""
+    found = report(run)
+    return {"report.json": as_json(found).encode(), "report.html": page(found).encode()}
+
+
+def examine(graph: Graph, name: str, options: Options, earlier: Sequence[Diagnostic] = ()) -> Json:
+    """Return the report on a model, compiled as far as it goes.
+
+    `earlier` is what its reader found. Without a sample, the noise is that of random inputs.
+    """
+    recording = Recording(graph)
+    watched = replace(options, hooks=(*options.hooks, recording))
+    try:
+        found = compile_graph(graph, watched).diagnostics
+    except Rejected as rejected:
+        if rejected.unusable:
+            raise
+        found = rejected.diagnostics
+    samples = random_samples(graph)
+    if options.sample is not None:
+        samples = [real_sample(options.sample)[None]]
+    device = load_device(options.device or "max78000")
+    return report(Run(name, device, recording, [*earlier, *found], samples))
+
+
+def write_page(found: Json, path: Path) -> None:
+    """Write the page of a report; raises `Rejected` where that cannot be done."""
+    from ai8xc.files import write_files
+
+    write_files(path.parent, {path.name: page(found).encode()})
