@@ -72,7 +72,7 @@ def graph_of(graph: Graph, diagnostics: Sequence[Diagnostic]) -> Json:
     """Return the ops without constants, and who reads whom, by number."""
     shown = [op for op in graph.ops if not _is_constant(op)]
     number = {op: i for i, op in enumerate(shown)}
-    steps = {op: i for i, op in enumerate(ai8x.layers(graph.ops))}
+    steps: dict[Op, int] = {op: i for i, op in enumerate(ai8x.layers(graph.ops))}
     nodes: list[Json] = []
     for op in shown:
         findings = [i for i, d in enumerate(diagnostics) if _is_about(d, op)]

@@ -38,7 +38,8 @@ const ground = (element) => {
 };
 for (const element of document.querySelectorAll("h1, h2, p, td, th, dt, dd, :not(svg *):is(a), svg text")) {
   if (!element.textContent.trim() || element.closest("details:not([open])")) continue;
-  const style = getComputedStyle(element), box = element.getBoundingClientRect();
+  const style = getComputedStyle(element);
+  const box = element.getBoundingClientRect();
   if (!box.width || !box.height) seen.size.push(element.outerHTML.slice(0, 80));
   const ink = element.closest("svg") ? style.fill : style.color;
   const [high, low] = [light(ink), light(ground(element))].sort((a, b) => b - a);
