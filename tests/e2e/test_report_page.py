@@ -36,7 +36,8 @@ const ground = (element) => {
   }
   return "rgb(255, 255, 255)";
 };
-for (const element of document.querySelectorAll("h1, h2, p, td, th, dt, dd, :not(svg *):is(a), svg text")) {
+const texts = "h1, h2, p, td, th, dt, dd, :not(svg *):is(a), svg text";
+for (const element of document.querySelectorAll(texts)) {
   if (!element.textContent.trim() || element.closest("details:not([open])")) continue;
   const style = getComputedStyle(element);
   const box = element.getBoundingClientRect();
