@@ -268,12 +268,17 @@ def check(
 
     A torch module needs a sample, for the shape of its input.
     """
+    from ai8xc.survey import survey, survey_graph
+
+    if isinstance(model, str | Path):
+        return list(survey(Path(model), Options(device)).diagnostics)
     try:
-        return compile_graph(_loaded(model, sample), Options(device)).diagnostics
+        graph = _loaded(model, sample)
     except Rejected as rejected:
         if rejected.unusable:
             raise
         return rejected.diagnostics
+    return list(survey_graph(graph, Options(device)).diagnostics)
 
 
 def _loaded(model: str | Path | object, sample: Array | None) -> Graph:

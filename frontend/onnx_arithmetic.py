@@ -36,6 +36,15 @@ def _binary(make: _BinaryOp, *, bits: bool = False) -> Converter:
     return convert
 
 
+def sum_of_all(node: Node) -> Op:
+    """Sum: of any number of tensors, added from left to right."""
+    first, *others = node.floats(1, len(node.inputs) - 1)
+    total: Op = first
+    for other in others:
+        total = nn.Add(total, other)
+    return total if others else nn.Identity(first)
+
+
 def _float_unary(make: _UnaryOp) -> Converter:
     def convert(node: Node) -> Op:
         (x,) = node.floats(1)
@@ -172,6 +181,7 @@ CONVERTERS: Final[Mapping[str, Converter]] = {
     "Mul": _binary(nn.Mul),
     "Or": _binary(nn.BitwiseOr, bits=True),
     "Relu": _numeric_unary(nn.Relu),
+    "Sum": sum_of_all,
     "Sigmoid": _float_unary(nn.Sigmoid),
     "Softmax": softmax,
     "Sub": _binary(nn.Sub),

@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from ai8xc.dialects import nn
 from ai8xc.frontend.building import MAX_VALUES, constant
 from ai8xc.frontend.onnx_node import Converter, Node
 from ai8xc.frontend.rules import TOO_LARGE
-from ai8xc.ir.core import Op
+from ai8xc.ir.core import Data, Op
 from ai8xc.ir.types import Array
 
 
@@ -44,7 +45,7 @@ def constant_of_shape(node: Node) -> Op:
         value = node.read_tensor(node.attributes["value"].t, node.loc.nodes[0], node.loc)
     if value.size != 1:
         raise node.malformed(f"the value has {value.size} elements")
-    return constant(np.full(shape, value.reshape(())))
+    return nn.Constant(Data.taking(np.full(shape, value.reshape(()))))
 
 
 def _bounded(node: Node, size: int) -> None:

@@ -29,6 +29,7 @@ from ai8xc.frontend.onnx_layout import (
 from ai8xc.frontend.onnx_node import Node
 from ai8xc.frontend.onnx_ops import CONVERTERS, CURES, STANDARD_DOMAINS
 from ai8xc.frontend.onnx_order import computing_order, live_nodes
+from ai8xc.frontend.onnx_stand_ins import StandIns
 from ai8xc.frontend.onnx_tensors import DTYPES, ELEMENTS, TensorReader
 from ai8xc.ir.core import Graph, Input, Op, make_graph
 from ai8xc.ir.diag import Diagnostic, Rejected, Rule
@@ -58,10 +59,33 @@ def read_onnx(path: Path) -> Graph:
     return _Importer(model, path).graph()
 
 
-class _Importer:
-    """The walk over one model; findings are collected, broken values are None."""
+def survey_onnx(path: Path) -> tuple[Graph | None, list[Diagnostic]]:
+    """Return what can be imported of an ONNX file, and everything that cannot.
 
-    def __init__(self, model: ModelProto, path: Path) -> None:
+    Where a node cannot be imported, inputs of the shape that it would give stand in for it, so
+    that what comes behind can be looked at. Raises `Rejected` as `read_onnx` for a file that
+    cannot be read as a model at all; None where no graph is left.
+    """
+    model = read_model(path)
+    findings = check_model(model, path.name)
+    if findings:
+        raise Rejected(findings)
+    importer = _Importer(model, path)
+    try:
+        return importer.graph(), []
+    except Rejected:
+        patched = _Importer(model, path, StandIns(model))
+        return patched.partial(), patched.findings
+
+
+class _Importer:
+    """The walk over one model; findings are collected, broken values are None.
+
+    With `stand_ins` the values of nodes that cannot be imported are inputs.
+    """
+
+    def __init__(self, model: ModelProto, path: Path, stand_ins: StandIns | None = None) -> None:
+        self.stand_ins = stand_ins
         graph = model.graph
         self.source, self.opset, self.proto = path.name, opset_of(model), graph
         self.nodes = list(graph.node)
@@ -109,6 +133,26 @@ class _Importer:
         return graph.having(
             inputs=inputs_shown, input_layouts=layouts if any(layouts) else None, outputs=ends
         )
+
+    def partial(self) -> Graph | None:
+        """Return the network around the nodes that cannot be imported."""
+        inputs = [op for op in map(self.input, self.inputs) if op is not None]
+        live = live_nodes(self.nodes, self.producers, self.outputs)
+        order, _ = computing_order(self.nodes, self.producers, live)
+        read = {name for index in live for name in self.nodes[index].input} | set(self.outputs)
+        dangling: list[str] = []
+        for index in order:
+            self.convert(index, read)
+            for name in self.nodes[index].output:
+                if name in read and self.values.get(name) is None and self.stand_ins:
+                    self.values[name] = self.stand_ins.value(name, self.names, self.source)
+                    dangling += self.nodes[index].input
+        before = [self.values.get(name) for name in dangling]
+        found = [op for op in map(self.output, self.outputs) if op is not None]
+        found += [op for op in before if op is not None and not isinstance(op, nn.Constant)]
+        if not found:
+            return None
+        return make_graph(sanitised(Path(self.source).stem), "nn", inputs, found)
 
     def say(self, rule: Rule, *, cure: str | None = None, **values: object) -> None:
         """Record a finding about the model."""

@@ -9,10 +9,11 @@ from typing import ClassVar
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x, q
 from ai8xc.ir.core import Graph, Op, make_graph
+from ai8xc.ir.diag import errors
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.layers import rules
 from ai8xc.passes.layers.builder import Builder
-from ai8xc.passes.layers.limits import check_layer, too_many_layers
+from ai8xc.rules.catalogue import check
 
 
 @register
@@ -49,14 +50,23 @@ class FuseLayers(Pass):
         self.check(made, device, ctx)
         return made
 
+    def partial(self, graph: Graph, ctx: PassContext) -> Graph:
+        """Return the layers of all that layers can do, after reporting what they cannot.
+
+        Inputs stand for the rest.
+        """
+        device = ctx.need(Device)
+        builder = Builder(device, frozenset(), readers=dict(graph.uses))
+        outputs = builder.run(graph)
+        for finding in builder.findings:
+            ctx.report(finding)
+        return make_graph(graph.name, "ai8x", builder.ops, outputs, graph.attributes)
+
     def check(self, graph: Graph, device: Device, ctx: PassContext) -> None:
         """Report what exceeds the limits of the device."""
         layers = ai8x.layers(graph.ops)
-        for layer in layers:
-            for finding in check_layer(layer, device):
-                ctx.report(finding)
-        if len(layers) > device.max_layers:
-            ctx.report(too_many_layers(layers, device))
+        for finding in errors(check(graph, device)):
+            ctx.report(finding)
         pools = [layer.pool for layer in layers if layer.pool and layer.pool.average]
         if len({pool.rounding for pool in pools}) > 1:
             help = "round all averages, or none"

@@ -12,8 +12,9 @@ from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.identity import OUTPUT_SHIFT, layer_weight
 from ai8xc.passes.layers import rules
-from ai8xc.passes.layers.limits import passes_of, too_many_layers
+from ai8xc.passes.layers.limits import passes_of
 from ai8xc.passes.placement.problem import Conflict, state
+from ai8xc.rules.catalogue import check_one
 
 _ROUNDS: Final = 200
 _COPY: Final = "_copy"
@@ -43,9 +44,8 @@ class InsertCopies(Pass):
             graph = _resolved(graph, conflict, device)
         else:
             raise RuntimeError("the copies do not come to an end")
-        layers = ai8x.layers(graph.ops)
-        if len(layers) > device.max_layers:
-            ctx.report(too_many_layers(layers, device))
+        for finding in check_one("NET-LAYERS", graph, device):
+            ctx.report(finding)
         return graph
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ai8xc.cli.common import (
+    REJECTED,
     DeviceName,
     Format,
     Report,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from ai8xc.device import Device
     from ai8xc.driver import Options
+    from ai8xc.ir.report_model import Survey
 
 
 class Arguments(QuantizeArguments, DescribedArguments):
@@ -46,6 +50,7 @@ class Arguments(QuantizeArguments, DescribedArguments):
     epilog="""\b
 Examples:
   ai8xc check net.onnx --device max78002
+  ai8xc check net.onnx --device all --margin
   ai8xc check net.onnx --format sarif > net.sarif"""
 )
 @click.argument("model", type=click.Path(path_type=Path))
@@ -53,8 +58,9 @@ Examples:
     "--device",
     default="max78000",
     show_default=True,
-    help="The chip (see `ai8xc devices`), or `all`: one report for each.",
+    help="The chip (see `ai8xc devices`), or `all`: a report for each, and which fits.",
 )
+@click.option("--margin", is_flag=True, help="Show how far each resource is from its limit.")
 @calibration_option
 @sample_option
 @quantize_options
@@ -65,12 +71,19 @@ Examples:
 @format_option("text", "json", "sarif")
 @click.pass_context
 def command(
-    ctx: click.Context, *, model: Path, device: str, form: Format, **arguments: Unpack[Arguments]
+    ctx: click.Context,
+    *,
+    model: Path,
+    device: str,
+    margin: bool,
+    form: Format,
+    **arguments: Unpack[Arguments],
 ) -> None:
-    """List all that is wrong with a model.
+    """List all that is wrong with a model, and what each of its layers becomes.
 
-    Every finding comes with its place in MODEL, the limit of the device and the cure. Leaves
-    with 1 where an error is found, with 0 where the model can be compiled.
+    Every finding comes with its place in MODEL, the limit of the device and the cure. What cannot
+    be imported or computed is reported and left out, so that the rules of all levels are checked
+    at once. Leaves with 1 where an error is found, with 0 where the model can be compiled.
     """
     from ai8xc.device import device_names
 
@@ -80,31 +93,55 @@ def command(
     if len(names) > 1 and arguments["html"]:
         raise click.UsageError("a page is about one device")
     devices = [DeviceName().convert(name, None, ctx) for name in names]
-    ctx.exit(max(_check(model, chip, form, arguments) for chip in devices))
+    found = [_survey(model, chip, form, arguments) for chip in devices]
+    for survey in found:
+        _tell(model, survey, form, margin=margin)
+    if len(found) > 1 and form == "text":
+        from ai8xc.ir.report_page import comparison
+
+        click.echo("\n" + "\n".join(comparison(found)))
+    ctx.exit(0 if all(survey.fits for survey in found) else REJECTED)
 
 
-def _check(model: Path, device: Device, form: Format, arguments: Arguments) -> int:
-    """Report on one device; return the exit code."""
-    try:
-        with reporting(Report(model.name, form, device, to_output=True)) as report:
-            from ai8xc.driver import compile_graph, load_described
+def _survey(model: Path, device: Device, form: Format, arguments: Arguments) -> Survey:
+    """Return the verdict for one device; leaves with 2 for what cannot be used."""
+    with reporting(Report(model.name, form, device, to_output=True)) as report:
+        from ai8xc.survey import read, survey_model
 
-            options = _options(device, arguments)
-            rounding = bool(options.network.get("average_rounding"))
-            sample = read_sample(arguments["sample"])
-            given = described(arguments, device, sample, rounding=rounding)
-            graph, report.diagnostics = load_described(model, given)
-            if arguments["html"]:
-                from ai8xc.report.files import examine, write_page
+        options = _options(device, arguments)
+        rounding = bool(options.network.get("average_rounding"))
+        sample = read_sample(arguments["sample"])
+        given = read(model, described(arguments, device, sample, rounding=rounding))
+        found = survey_model(given, options)
+        if arguments["html"] and given.graph is not None:
+            from ai8xc.report.files import examine, write_page
 
-                found = examine(graph, model.name, options, report.diagnostics)
-                write_page(found, arguments["html"])
-            report.diagnostics += compile_graph(graph, options).diagnostics
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    if form == "text":
-        click.echo(f"`{model.name}` can be compiled for {device.name}")
-    return 0
+            shown = examine(given.graph, model.name, options, found.diagnostics)
+            write_page(shown, arguments["html"])
+        report.told = True
+    return found
+
+
+def _tell(model: Path, survey: Survey, form: Format, *, margin: bool) -> None:
+    """Write the verdict."""
+    if form == "json":
+        from ai8xc.ir.report_json import survey_to_json
+
+        click.echo(survey_to_json(survey), nl=False)
+    elif form == "sarif":
+        from ai8xc import __version__
+        from ai8xc.ir.report_json import to_sarif
+
+        click.echo(to_sarif(survey.diagnostics, __version__), nl=False)
+    else:
+        from ai8xc.ir.report import Paint
+        from ai8xc.ir.report_page import page
+
+        paint = Paint(sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+        text = (
+            model.read_text("utf-8", "replace") if model.suffix in (".ir", ".yaml", ".yml") else ""
+        )
+        click.echo(page(survey, paint, text, with_margins=margin), nl=False)
 
 
 def _options(device: Device, arguments: Arguments) -> Options:

@@ -114,10 +114,13 @@ class Report:
     to_output: bool = False
     text: str = ""
     rerun: tuple[str, ...] = ()
+    told: bool = False
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def tell(self) -> None:
-        """Write the findings."""
+        """Write the findings, unless the command has told what it found in its own way."""
+        if self.told:
+            return
         stream = sys.stdout if self.to_output else sys.stderr
         written = self.document(stream.isatty() and not os.environ.get("NO_COLOR"))
         if written:

@@ -45,6 +45,16 @@ class Data:
         self.array: Array = np.array(array, order="C")
         self.array.setflags(write=False)
 
+    @classmethod
+    def taking(cls, array: Array) -> Data:
+        """Return an array that nobody else will write to, without copying it."""
+        if not (array.flags.owndata and array.flags.c_contiguous):
+            return cls(array)
+        made = cls.__new__(cls)
+        made.array = array
+        array.setflags(write=False)
+        return made
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of element type, shape and content."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ai8xc.ir.diag import Diagnostic, Rule
+from ai8xc.ir.report_model import Survey
 
 _LEVEL: Final = {"error": "error", "warning": "warning", "note": "note"}
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -30,6 +32,34 @@ def to_json(diagnostics: Iterable[Diagnostic], device: str | None = None) -> str
     """Return `{"device": ..., "diagnostics": [...]}` on one line."""
     found = [to_record(diagnostic) for diagnostic in diagnostics]
     return json.dumps({"device": device, "diagnostics": found}, ensure_ascii=False) + "\n"
+
+
+def survey_to_json(survey: Survey) -> str:
+    """Return the verdict on a model on one line: findings as in `to_json`, layers, margins.
+
+    Each of the `cures` says by `diagnostic` which finding it is about.
+    """
+    cures = [
+        {"diagnostic": number, **dataclasses.asdict(cure)}
+        for number, diagnostic in enumerate(survey.diagnostics)
+        for cure in diagnostic.cures
+    ]
+    record: Json = {
+        "device": survey.device,
+        "source": survey.source,
+        "fits": survey.fits,
+        "complete": survey.complete,
+        "cycles": survey.cycles,
+        "macs": survey.macs,
+        "diagnostics": [to_record(diagnostic) for diagnostic in survey.diagnostics],
+        "cures": cures,
+        "layers": [dataclasses.asdict(layer) for layer in survey.layers],
+        "margins": [
+            dataclasses.asdict(margin) | {"free": margin.free, "percent": margin.percent}
+            for margin in survey.margins
+        ],
+    }
+    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def to_sarif(diagnostics: Sequence[Diagnostic], version: str) -> str:

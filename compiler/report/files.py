@@ -22,10 +22,11 @@ def report_files(run: Run) -> dict[str, bytes]:
     return {"report.json": as_json(found).encode(), "report.html": page(found).encode()}
 
 
-def examine(graph: Graph, name: str, options: Options, earlier: Sequence[Diagnostic] = ()) -> Json:
+def examine(graph: Graph, name: str, options: Options, known: Sequence[Diagnostic] = ()) -> Json:
     """Return the report on a model, compiled as far as it goes.
 
-    `earlier` is what its reader found. Without a sample, the noise is that of random inputs.
+    `known` are the findings, where the model has been checked. Without a sample, the noise is
+    that of random inputs.
     """
     recording = Recording(graph)
     watched = replace(options, hooks=(*options.hooks, recording))
@@ -39,7 +40,7 @@ def examine(graph: Graph, name: str, options: Options, earlier: Sequence[Diagnos
     if options.sample is not None:
         samples = [real_sample(options.sample)[None]]
     device = load_device(options.device or "max78000")
-    return report(Run(name, device, recording, [*earlier, *found], samples))
+    return report(Run(name, device, recording, known or found, samples))
 
 
 def write_page(found: Json, path: Path) -> None:

@@ -8,7 +8,7 @@ it allows is a text with fields of the device, so that no limit is written twice
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Unpack
 
@@ -96,12 +96,22 @@ def check(graph: Graph, device: Device) -> list[Diagnostic]:
     `Rejected` where the operands of a layer do not fit together, so that there are no sizes.
     """
     import_rules()
+    return _found(graph, device, _CHECKS)
+
+
+def check_one(id: str, graph: Graph, device: Device) -> list[Diagnostic]:
+    """Return what breaks one rule of the catalogue in a graph of level ai8x."""
+    import_rules()
+    return _found(graph, device, [id])
+
+
+def _found(graph: Graph, device: Device, ids: Iterable[str]) -> list[Diagnostic]:
     network = NetworkView.of(graph, device)
     for layer in network.layers:
         layer.op.type  # noqa: B018 - raises where there is none
     order = {op: number for number, op in enumerate(graph.ops)}
     results: list[tuple[int, int, Diagnostic]] = []
-    for number, (rule, function) in enumerate(_CHECKS.values()):
+    for number, (rule, function) in enumerate(_CHECKS[id] for id in ids):
         for finding in function(network):
             diagnostic = _diagnostic(rule, finding, device)
             at = -1 if diagnostic.subject is None else order.get(diagnostic.subject, -1)

@@ -25,7 +25,10 @@ def number_of_layers(network: NetworkView) -> Iterator[Finding]:
     """
     count, limit = len(network.layers), network.device.max_layers
     if count > limit:
-        yield found(network.layers[limit], count=count)
+        moving = sum(isinstance(layer.op, ai8x.Passthrough) for layer in network.layers)
+        notes = (f"{moving} of them only pool, combine or copy",) if moving else ()
+        help = f"leave out {count - limit} of them"
+        yield Finding(network.layers[limit], {"count": count}, notes, help=help)
 
 
 @rule(

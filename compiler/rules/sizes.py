@@ -157,26 +157,20 @@ def frame(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
 @layer_rule(
     "IN-CAT-4",
     "2.4",
-    limit="multiples of {d.processors_per_memory} for all parts but the last",
+    limit="parts start at a multiple of {d.processors_per_memory} processors",
     cure="give all parts but the last a multiple of four channels",
 )
 def joined_channels(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
-    """joined tensors have {sizes} channels
+    """a part of what `{layer}` joins starts at processor {first}, inside of a word
 
-    Joined tensors lie side by side in words of four channels, so each part but the last fills
-    whole words. Parts of operands that lie on the same processors in turn are no such parts.
+    Joined tensors lie side by side in words of four channels. A part that does not fill its last
+    word leaves processors unused, and the next part starts with the next word.
     """
     op = layer.op
     if len(op.xs) < 2 or op.gather != "channels" or op.parts > 1:
         return
-    sizes = [x.type.shape[1] for x in op.xs]
-    step = network.device.processors_per_memory
-    if any(size % step for size in sizes[:-1]) and not _interleaved(layer, network):
-        yield found(layer, sizes=" + ".join(map(str, sizes)))
-
-
-def _interleaved(layer: LayerView, network: NetworkView) -> bool:
-    """Whether all parts lie on the same processors, one pass each."""
-    places = [source.place if source else None for source in network.sources(layer)]
-    masks = {place.output_processors for place in places if place is not None}
-    return len(masks) == 1 and None not in places
+    for source in network.sources(layer)[1:]:
+        place = source.place if source else None
+        first = lowest(place.output_processors) if place else 0
+        if first % network.device.processors_per_memory:
+            yield found(layer, first=first)

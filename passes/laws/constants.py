@@ -28,7 +28,8 @@ def floats_of(op: Op | None) -> Floats | None:
 def constant_like(old: Op, values: Array) -> nn.Constant:
     """Return a constant in the place of `old`, with its name, origin and element type."""
     dtype = old.value.array.dtype if isinstance(old, nn.Constant) else values.dtype
-    return nn.Constant(Data(values.astype(dtype)), name=old.name, loc=old.loc)
+    made = Data(values) if values.dtype == dtype else Data.taking(values.astype(dtype))
+    return nn.Constant(made, name=old.name, loc=old.loc)
 
 
 def with_parameters(layer: Layer, weight: Floats, bias: Floats | None) -> Layer | None:
@@ -44,7 +45,9 @@ def with_parameters(layer: Layer, weight: Floats, bias: Floats | None) -> Layer 
     if bias is not None:
         named = layer.bias if layer.bias is not None else _bias_of(layer)
         new_bias = nn.Constant(Data(parts[1]), name=named.name, loc=named.loc)
-    return dataclasses.replace(layer, weight=constant_like(layer.weight, parts[0]), bias=new_bias)
+    old = layer.weight
+    new_weight = nn.Constant(Data.taking(parts[0]), name=old.name, loc=old.loc)
+    return dataclasses.replace(layer, weight=new_weight, bias=new_bias)
 
 
 def _bias_of(layer: Layer) -> Op:

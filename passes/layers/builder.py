@@ -396,7 +396,8 @@ class Builder:
                 feed = self.tensor(op.x)
             return replace(feed, view=after, shape=after, flat=False)
         source = feed.xs[0]
-        if feed.plain and isinstance(source, Input) and self.sole_reader(op):
+        given = isinstance(source, Input) and source in self.ops
+        if feed.plain and isinstance(source, Input) and given and self.sole_reader(op):
             made = replace(source, value_type=source.type.with_shape((1, *after)))
             self.ops[self.ops.index(source)] = made
             return Feed((made,), after)

@@ -80,22 +80,6 @@ ROUNDING = declare(
     "averages are rounded in some pools and cut off in others",
     "The rounding of averages is one bit of the accelerator, for the whole network.",
 )
-CHANNELS = declare(
-    "AX114",
-    "{count} {kind} channels are more than the {limit} of {device}",
-    "Each layer takes up to 16 passes over the 64 processors.",
-)
-SIZE = declare(
-    "AX115",
-    "{rows} x {columns} values are more than {device} counts",
-    """Rows and columns, with padding, are counted up to 1,024 on MAX78000 and 2,048 on MAX78002;
-    rows times columns times passes stay below 2,097,152.""",
-)
-LAYERS = declare(
-    "AX116",
-    "{count} layers are more than the {limit} of {device}",
-    "Each convolution, linear layer, element-wise operation or pool of its own takes a layer.",
-)
 APART = declare(
     "AX124",
     "{count} operands of {channels} channels lie too far apart for {device}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from ai8xc.dialects import nn
@@ -30,7 +31,10 @@ def without_host_tail(graph: Graph) -> tuple[Graph, list[Diagnostic]]:
     for output in graph.outputs:
         names: list[str] = []
         current = output
-        while type(current) in HOST_OPS and graph.uses[current] == 1:
+        while True:
+            current = _below(current, graph)
+            if type(current) not in HOST_OPS or graph.uses.get(current, 1) != 1:
+                break
             names.insert(0, HOST_OPS[type(current)])
             findings.append(HOST_TAIL.at(current, opcode=current.opcode))
             (current,) = current.operands
@@ -41,6 +45,23 @@ def without_host_tail(graph: Graph) -> tuple[Graph, list[Diagnostic]]:
     ended = make_graph(graph.name, graph.level, _needed(graph, outputs), outputs, graph.attributes)
     named = ended.having(host=tuple(left_out), outputs=graph.output_names)
     return named, findings
+
+
+def _below(op: Op, graph: Graph) -> Op:
+    """Return a function of a reshaped tensor for a reshaped function: shapes do not matter to it.
+
+    Exporters flatten the axes in front of a softmax and restore them behind it.
+    """
+    if not isinstance(op, nn.Reshape) or type(op.x) not in HOST_OPS:
+        return op
+    if graph.uses[op] != 1 or graph.uses[op.x] != 1 or _counts(op) != _counts(op.x):
+        return op
+    (x,) = op.x.operands
+    return op.x.with_operands({x: replace(op, x=x)})
+
+
+def _counts(op: Op) -> list[int]:
+    return [size for size in op.type.shape if size != 1]
 
 
 def _needed(graph: Graph, outputs: list[Op]) -> list[Op]:

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from q_graphs import q_graphs
 
-FULL = {"AX108", "AX116", "AX117", "AX120", "AX121"}
+FULL = {"AX108", "NET-LAYERS", "AX117", "AX120", "AX121"}
 """Rules that a random network may break: a mean over more than 16x16 values has no exact
 form, it needs too many layers or too much memory, or joins tensors that no layout holds."""
 

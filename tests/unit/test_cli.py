@@ -396,7 +396,7 @@ def test_a_mistake_of_ours_outside_passes_has_its_own_exit_code(
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("ai8xc.driver.load_described", broken)
+    monkeypatch.setattr("ai8xc.survey.load_described", broken)
     monkeypatch.setattr(sys, "argv", ["ai8xc", "check", "net.ir"])
     with pytest.raises(SystemExit) as stop:
         main()
