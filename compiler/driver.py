@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -149,11 +150,16 @@ def load_described(path: Path, described: NetworkOptions | None) -> tuple[Graph,
 def load_module(module: object, sample: Array | None) -> Graph:
     """Return the network of a torch module for inputs like `sample`, verified.
 
+    Layers of `ai8xc.training.layers` in training with quantisation come with their integers.
     Raises `Rejected` where it cannot be imported, and `TypeError` for what is no module.
     """
     from ai8xc.frontend.torch_export import import_module
 
     load_dialects()
+    if "ai8xc.training.layers" in sys.modules:
+        from ai8xc.training.export import deployed
+
+        module = deployed(module)
     return _verified(import_module(module, None if sample is None else real_sample(sample)))
 
 

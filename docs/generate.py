@@ -24,7 +24,10 @@ def import_everything() -> None:
     import ai8xc
 
     for module in pkgutil.walk_packages(ai8xc.__path__, "ai8xc."):
-        if not module.name.startswith("ai8xc.training") and not module.name.endswith("__main__"):
+        needs_torch = module.name.startswith("ai8xc.training.")
+        if module.name == "ai8xc.training.rules" or not (
+            needs_torch or module.name.endswith("__main__")
+        ):
             importlib.import_module(module.name)
 
 

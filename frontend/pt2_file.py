@@ -65,19 +65,32 @@ Argument = object
 
 
 @dataclass(frozen=True)
+class ModuleCall:
+    """One call of a module: its path, its class, and a key that tells several calls apart."""
+
+    path: str
+    kind: str
+    key: str
+
+
+@dataclass(frozen=True)
 class Call:
     """One operation: its overload (`aten.conv2d.default`), arguments by name, names of results.
 
-    `module` is the path of the module that it belongs to, `kind` that module's class. A list of
-    results is flat: operations have tensors or one list of tensors as their result.
+    `modules` are the modules around it, outermost first. A list of results is flat: operations
+    have tensors or one list of tensors as their result.
     """
 
     op: str
     name: str
     arguments: Mapping[str, Argument]
     results: tuple[str | None, ...]
-    module: str = ""
-    kind: str = ""
+    modules: tuple[ModuleCall, ...] = ()
+
+    @property
+    def module(self) -> str:
+        """Path of the innermost module."""
+        return self.modules[-1].path if self.modules else ""
 
 
 @dataclass(frozen=True)
@@ -272,18 +285,17 @@ def _call(node: Mapping[str, Any]) -> Call:
         found = _argument(output)
         many = found if isinstance(found, tuple) else (found,)
         results.extend(one.name if isinstance(one, Ref | Symbol) else None for one in many)
-    module, kind = _module(str(node["metadata"].get("nn_module_stack", "")))
+    modules = _modules(str(node["metadata"].get("nn_module_stack", "")))
     op = str(node["target"]).removeprefix("torch.ops.")
     first = next((name for name in results if name), op)
-    return Call(op, str(node.get("name") or first), arguments, tuple(results), module, kind)
+    return Call(op, str(node.get("name") or first), arguments, tuple(results), modules)
 
 
-def _module(stack: str) -> tuple[str, str]:
-    """Return path and class of the innermost module in `key,path,class;key,path,class`."""
-    parts = stack.rpartition(";")[2].split(",")
-    if len(parts) != 3 or parts[1].startswith("_empty"):
-        return "", ""
-    return parts[1], parts[2]
+def _modules(stack: str) -> tuple[ModuleCall, ...]:
+    """Return the modules in `key,path,class;key,path,class`, without the model itself."""
+    rows = (part.split(",") for part in stack.split(";"))
+    found = (ModuleCall(row[1], row[2], row[0]) for row in rows if len(row) == 3)
+    return tuple(call for call in found if call.path and not call.path.startswith("_empty"))
 
 
 def _argument(argument: Mapping[str, Any]) -> Argument:

@@ -52,6 +52,19 @@ NO_SAMPLE = declare(
     """A module does not tell the shape of its input. Give one input without the batch axis:
     `ai8xc.compile(module, sample=x)`.""",
 )
+LAYER_MODE = declare(
+    "NN017",
+    "layer `{name}` is in mode `{mode}`, others hold integers",
+    """A network of `ai8xc.training.layers` is imported with its exact integers when all its layers
+    simulate the device: `layers.set_mode(net, "simulate")` in front of `torch.export`.
+    `ai8xc.compile(net)` does so by itself.""",
+)
+LAYER_FORM = declare(
+    "NN018",
+    "layer `{name}` cannot be taken as a layer of the accelerator: {why}",
+    """What was exported for a layer of `ai8xc.training.layers` is not what such a layer consists
+    of: its `forward` was changed, or something inside it is read elsewhere.""",
+)
 UNKNOWN_OP = declare(
     "NN010",
     "operator `{op}` is not supported",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from ai8xc.frontend.torch_ops import CONVERTERS, CURES
 from ai8xc.ir.core import Graph, Input, Op, make_graph
 from ai8xc.ir.diag import Diagnostic, Rejected, Rule
 from ai8xc.ir.loc import Loc
-from ai8xc.ir.types import TensorType
+from ai8xc.ir.types import Element, TensorType
 
 _INTEGERS: Final[Mapping[str, Callable[[int, int], int]]] = {
     "_operator.add": operator.add,
@@ -40,12 +40,20 @@ def read_pt2(path: Path) -> Graph:
 
 
 def import_program(program: Program, name: str) -> Graph:
-    """Return the network of a program; raises `Rejected` with everything that is wrong with it."""
-    return _Importer(program).graph(name)
+    """Return the network of a program; raises `Rejected` with everything that is wrong with it.
+
+    A program of integer layers gives a graph of the `q` level, any other one of the `nn` level.
+    """
+    from ai8xc.frontend.torch_integers import IntegerImporter, has_integers
+
+    return (IntegerImporter if has_integers(program) else Importer)(program).graph(name)
 
 
-class _Importer:
+class Importer:
     """The walk over one program; findings are collected, broken values are None."""
+
+    level = "nn"
+    converters = CONVERTERS
 
     def __init__(self, program: Program) -> None:
         self.program, self.loc = program, Loc(program.source)
@@ -55,25 +63,30 @@ class _Importer:
         self.sizes: dict[str, int] = {}
 
     def graph(self, name: str) -> Graph:
+        """Return the network; raises `Rejected` with all findings."""
         inputs = [op for op in map(self.input, self.program.inputs) if op is not None]
         calls, outputs, findings = functional(self.program)
         self.findings += findings
         live = _live(calls, outputs)
         self.modules = [call.module for call in live]
-        read = {given for call in live for given in _references(call)} | set(outputs)
-        for call in live:
-            self.convert(call, read)
+        read = {given for call in live for given in references(call)} | set(outputs)
+        self.convert_all(live, read)
         ends = [output for output in outputs if output]
         found = [op for op in map(self.value, ends) if op is not None]
         if not ends:
             self.say(rules.NO_OUTPUT)
         if not self.findings:
-            graph = make_graph(sanitised(name), "nn", inputs, found)
+            graph = make_graph(sanitised(name), self.level, inputs, found)
             self.findings.extend(unusable_constants(graph.ops))
         if self.findings:
             raise Rejected(self.findings)
         given = tuple(map(shown, self.program.inputs))
         return graph.having(inputs=given, outputs=tuple(map(shown, ends)))
+
+    def convert_all(self, calls: Sequence[Call], read: set[str]) -> None:
+        """Convert the calls that the outputs depend on."""
+        for call in calls:
+            self.convert(call, read)
 
     def say(self, rule: Rule, **values: object) -> None:
         """Record a finding about the program."""
@@ -100,10 +113,15 @@ class _Importer:
             self.say(rules.TOO_LARGE, name=shown(name), size=math.prod(shape))
         if self.findings:
             return None
-        kind = TensorType(shape, info.element)
-        made = Input(kind, name=self.builder.names.claim(name), loc=self.loc)
+        made = Input(
+            self.input_type(shape, info.element), name=self.builder.names.claim(name), loc=self.loc
+        )
         self.values[name] = made
         return made
+
+    def input_type(self, shape: tuple[int, ...], element: Element) -> TensorType:
+        """Return the type of an input."""
+        return TensorType(shape, element)
 
     def value(self, name: str) -> Op | None:
         """Return a value that is read; None where it is broken, which has been said."""
@@ -129,13 +147,12 @@ class _Importer:
         if call.op in _INTEGERS or call.op.startswith("aten.sym_size"):
             self.size(call, loc)
             return
-        converter = CONVERTERS.get(call.op)
+        converter = self.converters.get(call.op)
         if converter is None:
-            cure = CURES.get(call.op.split(".")[1].rstrip("_") if "." in call.op else call.op)
-            self.findings.append(rules.UNKNOWN_OP.at(loc, op=shown(call.op), help=cure))
+            self.findings.append(self.unknown(call, loc))
             return
         arguments = {key: self.argument(given) for key, given in call.arguments.items()}
-        if any(_broken(found) for found in arguments.values()):
+        if any(broken(found) for found in arguments.values()):
             return
         used = tuple(name in read for name in call.results)
         node = Node(call.op, loc, arguments, used, self.builder.known)
@@ -145,9 +162,18 @@ class _Importer:
             for result, op in zip(call.results, many, strict=False):
                 if op is not None and result is not None:
                     name = self.wanted(call, result, alone=sum(used) == 1)
-                    self.values[result] = self.builder.adopt(op, name, loc)
+                    self.values[result] = self.builder.adopt(self.lowered(op, node), name, loc)
         except Rejected as rejected:
             self.findings.extend(located(finding, loc) for finding in rejected.diagnostics)
+
+    def unknown(self, call: Call, loc: Loc) -> Diagnostic:
+        """Return the finding for an operation without a converter."""
+        cure = CURES.get(call.op.split(".")[1].rstrip("_") if "." in call.op else call.op)
+        return rules.UNKNOWN_OP.at(loc, op=shown(call.op), help=cure)
+
+    def lowered(self, made: Op, node: Node) -> Op:
+        """Return an op that a converter has made, at the level of the graph."""
+        return made
 
     def wanted(self, call: Call, result: str, *, alone: bool) -> str:
         """Return a name: the module's where it has one op, else with the operation behind it.
@@ -179,16 +205,17 @@ class _Importer:
                 self.sizes[result] = x.type.shape[axis]
             case [int(a), int(b)] if call.op in _INTEGERS and (b or "div" not in call.op):
                 self.sizes[result] = _INTEGERS[call.op](a, b)
-            case _ if not any(_broken(found) for found in given):
+            case _ if not any(broken(found) for found in given):
                 self.findings.append(rules.UNKNOWN_OP.at(loc, op=shown(call.op)))
 
 
-def _references(call: Call) -> Iterable[str]:
-    pending = list(call.arguments.values())
+def references(call: Call) -> Iterable[str]:
+    """Yield what a call reads, in order."""
+    pending = list(call.arguments.values())[::-1]
     while pending:
         given = pending.pop()
         if isinstance(given, tuple):
-            pending.extend(given)
+            pending.extend(given[::-1])
         elif isinstance(given, Ref | Symbol):
             yield given.name
 
@@ -198,13 +225,13 @@ def _live(calls: Iterable[Call], outputs: Iterable[str]) -> list[Call]:
     wanted, found = set(outputs), []
     for call in reversed(list(calls)):
         if not wanted.isdisjoint(name for name in call.results if name):
-            wanted.update(_references(call))
+            wanted.update(references(call))
             found.append(call)
     return found[::-1]
 
 
-def _broken(given: object) -> bool:
+def broken(given: object) -> bool:
     """Whether an argument names something that could not be imported."""
     if isinstance(given, tuple):
-        return any(_broken(part) for part in given)
+        return any(broken(part) for part in given)
     return isinstance(given, Ref | Symbol)
