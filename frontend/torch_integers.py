@@ -206,7 +206,7 @@ class IntegerImporter(Importer):
             case nn.Reshape() | nn.Transpose() | nn.Slice():
                 return _SAME[type(made)](*xs, **fields)
             case nn.Pad(value=0, mode="constant"):
-                return q.Pad(*xs, pads=made.pads)
+                return q.Pad(xs[0], made.pads)
         raise node.unsupported("integers, outside of a layer")
 
     # Layers
