@@ -7,7 +7,7 @@ what a register does.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -228,6 +228,7 @@ class RegisterMap:
         return places
 
 
+@cache
 def load_registers(device: str) -> RegisterMap:
     """The register map of a known device, by its name (`max78000`)."""
     return _map_from(read_registers(device))

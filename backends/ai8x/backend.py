@@ -13,6 +13,7 @@ from ai8xc.dialects.reg import Program
 from ai8xc.ir.core import Graph
 from ai8xc.ir.passes import PassContext
 from ai8xc.passes.hardware.network import HardwareNetwork
+from ai8xc.passes.hardware.sample import SampleSums
 
 
 class Ai8xBackend(Backend):
@@ -27,11 +28,11 @@ class Ai8xBackend(Backend):
     def emit(self, kind: str, graph: Graph, ctx: PassContext, out: Output) -> None:
         """Add the files of one kind."""
         program = Program.of(graph)
+        project = CProject(program)
+        out.facts = facts(project, ctx.find(HardwareNetwork), ctx.find(SampleSums))
         if kind == "c":
-            project = CProject(program)
             for name, text in project.files().items():
                 out.text(name, text)
-            out.facts |= facts(project, ctx.find(HardwareNetwork))
             return
         out.text("registers.json", registers_file(program))
         out.data("memory.npz", archive(memory_arrays(program)))

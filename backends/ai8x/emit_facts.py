@@ -8,19 +8,28 @@ from __future__ import annotations
 from ai8xc.backends.ai8x.c_tables import input_number
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.dialects.reg import Program
+from ai8xc.passes.estimate_cycles import Estimate, estimate
 from ai8xc.passes.hardware.layer import HardwareLayer
 from ai8xc.passes.hardware.network import HardwareNetwork
+from ai8xc.passes.hardware.sample import SampleSums
 
 
-def facts(project: CProject, network: HardwareNetwork | None) -> dict[str, object]:
-    """Return the entries of the manifest, by name; `network` is that which was lowered."""
+def facts(
+    project: CProject, network: HardwareNetwork | None, sums: SampleSums | None = None
+) -> dict[str, object]:
+    """Return the entries of the manifest, by name.
+
+    `network` is that which was lowered, `sums` are what its layers give for the sample.
+    """
     program = project.program
+    estimated = estimate(network.graph, network.device) if network else None
     return {
         "name": project.name,
         "device": program.device,
         "network": {"input": _input(program), "outputs": _outputs(program)},
         "memory": _memory(project),
-        "layers": [_layer(layer) for layer in network.sequence] if network else [],
+        "layers": _layers(network, sums, estimated) if network else [],
+        "cycles": _cycles(estimated) if estimated else None,
         "program": {"express": project.express, "functions": _functions(program)},
     }
 
@@ -31,6 +40,29 @@ def _functions(program: Program) -> list[dict[str, object]]:
         {"name": function.name, "writes": [access.as_json() for access in function.accesses]}
         for function in program.functions
     ]
+
+
+def _layers(
+    network: HardwareNetwork, sums: SampleSums | None, estimated: Estimate | None
+) -> list[dict[str, object]]:
+    found = [_layer(layer) for layer in network.sequence]
+    for layer, entry in zip(network.sequence, found, strict=True):
+        if sums is not None:
+            entry["sample_crc32"] = " ".join(f"{c:08x}" for c in sums.channels[layer.number])
+    if estimated is not None:
+        for entry, of in zip(found, estimated.layers, strict=True):
+            entry |= {"cycles": of.total, "macs": of.macs, "dominated_by": of.cycles.dominating}
+    return found
+
+
+def _cycles(estimated: Estimate) -> dict[str, int]:
+    """Return the cycles from start to done, and the words that are loaded before."""
+    return {
+        "total": estimated.total,
+        "macs": estimated.macs,
+        "weight_words": estimated.weight_words,
+        "input_words": estimated.input_words,
+    }
 
 
 def _layer(layer: HardwareLayer) -> dict[str, object]:
@@ -48,6 +80,7 @@ def _layer(layer: HardwareLayer) -> dict[str, object]:
         "out_offset": place.out_offset,
         "read_gap": place.read_gap,
         "write_gap": place.write_gap,
+        "weight_bits": layer.weighted.weight_bits if layer.weighted else None,
         "kernel_start": place.kernel_start,
         "bias_group": place.bias_group,
         "bias_start": place.bias_start,

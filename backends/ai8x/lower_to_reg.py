@@ -22,7 +22,7 @@ from ai8xc.ir.prove import feed
 from ai8xc.ir.types import Array
 from ai8xc.passes.hardware.layer import HardwareLayer
 from ai8xc.passes.hardware.network import HardwareNetwork
-from ai8xc.passes.hardware.sample import Sample
+from ai8xc.passes.hardware.sample import Sample, SampleSums, channel_sums
 from ai8xc.registers import RegisterError, RegisterMap, load_registers
 
 FIELD_OVERFLOW = declare(
@@ -53,7 +53,12 @@ class LowerToReg(Pass):
         network = HardwareNetwork.of(graph, device)
         ctx.give(network)
         registers = load_registers(device.name)
-        ops = [*_program(network, registers, ctx.find(Sample)), *_unloads(network)]
+        sample = ctx.find(Sample)
+        fed = feed(graph, sample.values) if sample is not None else {}
+        found = _layer_values(network, fed) if fed else {}
+        if found:
+            ctx.give(SampleSums({n: channel_sums(found[n]) for n in found}))
+        ops = [*_program(network, registers, fed, found), *_unloads(network)]
         attributes = (("device", device.name), ("outputs", graph.output_names))
         named = make_graph(graph.name, "reg", map(_named, ops), (), attributes)
         outputs = tuple(op for op in named.ops if isinstance(op, reg.Unload))
@@ -95,7 +100,10 @@ def _named(op: Op) -> Op:
 
 
 def _program(
-    network: HardwareNetwork, registers: RegisterMap, sample: Sample | None
+    network: HardwareNetwork,
+    registers: RegisterMap,
+    fed: Mapping[str, Array],
+    found: Mapping[int, Array],
 ) -> Iterator[Op]:
     control = Control(network, registers)
     yield from control.init()
@@ -104,7 +112,6 @@ def _program(
     yield from _configure(network, registers)
     yield from control.snoopers()
     yield from control.fifo()
-    fed = feed(network.graph, sample.values) if sample is not None else {}
     given = next(iter(fed.values()), None)
     image = [] if given is None else list(_input(network, given[0]))
     if not network.settings.fifo:
@@ -113,8 +120,8 @@ def _program(
     if network.settings.fifo:
         yield from image
     yield from control.handlers()
-    if fed:
-        yield from expected_image(_output_values(network, fed))
+    if found:
+        yield from expected_image([(layer, found[layer.number]) for layer in network.outputs])
 
 
 def _configure(network: HardwareNetwork, registers: RegisterMap) -> Iterator[Op]:
@@ -182,12 +189,11 @@ def _input(network: HardwareNetwork, sample: Array) -> Iterator[Op]:
     yield reg.Push(fifos, Data(words), fast=settings.fast_fifo, wait=settings.fifo_wait)
 
 
-def _output_values(
-    network: HardwareNetwork, fed: Mapping[str, Array]
-) -> list[tuple[HardwareLayer, Array]]:
-    """Return the outputs with their values for the sample, by the interpreter."""
-    wanted: dict[Op, HardwareLayer] = {layer.op: layer for layer in network.outputs}
-    return [(wanted[op], value[0]) for op, value in values(network.graph, fed) if op in wanted]
+def _layer_values(network: HardwareNetwork, fed: Mapping[str, Array]) -> dict[int, Array]:
+    """Return what each layer gives for the sample, by its number; from the interpreter."""
+    numbers: dict[Op, int] = {layer.op: layer.number for layer in network.sequence}
+    found = values(network.graph, fed)
+    return {numbers[op]: value[0] for op, value in found if op in numbers}
 
 
 def _unloads(network: HardwareNetwork) -> Iterable[Op]:

@@ -49,6 +49,7 @@ class Sequencer:
     traces: list[LayerTrace] = field(default_factory=list)
     position: int | None = None
     events: int = 0
+    _known: dict[tuple[Run, int], tuple[int, Layer]] = field(default_factory=dict)
     _handed: Frame | None = None
     _buffers: list[Buffer] = field(default_factory=list)
     _streamed: list[Layer] = field(default_factory=list)
@@ -86,11 +87,24 @@ class Sequencer:
             self.memories.data.load(memory, frame.base, frame.words[memory], event)
 
     def _step(self, run: Run, index: int) -> int | None:
-        layer = decode_layer(self.registers, run, index)
+        layer = self._layer(run, index)
         event = self.next_event()
         if layer.processors.size:
             self._execute(run, layer, event)
         return self._next(run, index, event)
+
+    def _layer(self, run: Run, index: int) -> Layer:
+        """Decode a layer and check its registers, once for each state of them."""
+        version, known = self._known.get((run, index), (-1, None))
+        if known is not None and version == self.registers.version:
+            return known
+        layer = decode_layer(self.registers, run, index)
+        if layer.processors.size:
+            streaming = streams(self.registers, run, index)
+            shift = self.memories.data.pointer_shift
+            check_layer(Context(self.registers, run, layer, shift, streaming), self.findings)
+        self._known[run, index] = self.registers.version, layer
+        return layer
 
     def _execute(self, run: Run, layer: Layer, event: int) -> None:
         data = self.memories.data
@@ -112,9 +126,7 @@ class Sequencer:
         self._trace(layer, gathered, computed, place, streaming)
 
     def _check(self, run: Run, layer: Layer, streaming: bool) -> None:
-        """Everything that can be seen before the layer runs."""
-        shift = self.memories.data.pointer_shift
-        check_layer(Context(self.registers, run, layer, shift, streaming), self.findings)
+        """What can be seen in memories and counters before the layer runs."""
         kernels, bias = self.memories.kernels.written, self.memories.bias.written
         check_loaded(layer, kernels, bias, self.findings)
         if streaming:

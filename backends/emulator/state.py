@@ -7,10 +7,14 @@ from ai8xc.registers import Place, RegisterMap
 
 
 class RegisterFile:
-    """The value of every register copy; a register that was never written is 0."""
+    """The value of every register copy; a register that was never written is 0.
+
+    `version` changes whenever a write changes a register other than CTL.
+    """
 
     def __init__(self, registers: RegisterMap) -> None:
         self.map = registers
+        self.version = 0
         self._words: dict[str, NDArray[np.int64]] = {
             name: np.zeros((registers.groups, register.count), np.int64)
             for name, register in registers.registers.items()
@@ -18,7 +22,10 @@ class RegisterFile:
 
     def write(self, place: Place, value: int) -> None:
         """Store a word."""
-        self._words[place.register.name][place.group or 0, place.index] = value
+        words, where = self._words[place.register.name], (place.group or 0, place.index)
+        if words[where] != value and place.register.name != "CTL":
+            self.version += 1
+        words[where] = value
 
     def read(self, place: Place) -> int:
         """The stored word."""
@@ -46,6 +53,7 @@ class RegisterFile:
 
     def clear_layers(self, group: int) -> None:
         """Zero the layer and streaming registers of a group."""
+        self.version += 1
         for name, register in self.map.registers.items():
             if register.scope in ("layer", "stream"):
                 self._words[name][group] = 0

@@ -28,6 +28,9 @@ ACCELERATOR: Final = (0x5000_0000, 0x500_0000)
 SYSTEM: Final = (0xE000_E000, 0x1000)
 ENABLE_REGISTER: Final = 0xE000_E100
 NOWHERE: Final = 0
+RETURN: Final = SYSTEM[0]
+"""Where functions that nothing in the firmware calls return to; never executed."""
+
 EXCEPTION_RETURN: Final = 0xFFFF_FFF9
 """Back to thread mode on the main stack; Armv7-M architecture reference, B1.5.8."""
 
@@ -102,6 +105,36 @@ class Machine:
             at = self._core["pc"]
         self.bus.flush()
         return self.chip.status or self.chip.riscv_status or 0
+
+    def call(self, function: str, *arguments: int) -> int:
+        """Call a function when `run` has ended; returns its result."""
+        self.chip.status = None
+        core = self._core
+        core["sp"] = core.word(FLASH)
+        core["lr"] = RETURN | 1
+        for register, value in zip(FRAME, arguments, strict=False):
+            core[register] = value
+        at = self._firmware.symbols[function] & ~1
+        while at != RETURN:
+            self._execute(at, RETURN)
+            at = core["pc"]
+            if at != RETURN:
+                self._stopped()
+                at = core["pc"]
+        self.profile.leave(RETURN)
+        self.bus.flush()
+        return core["r0"]
+
+    def wait(self) -> None:
+        """Let the time of a started network pass, and its interrupt come."""
+        if self._ends is None:
+            raise MachineError("the network does not finish")
+        self._slept += max(0, self._ends - self._clock)
+        self._interrupt()
+
+    def store(self, symbol: str, words: Words) -> None:
+        """Put words into a variable or a constant of the firmware."""
+        self._core.load(self._firmware.symbols[symbol], words.astype("<u4").tobytes())
 
     # --- time, in instructions: one a clock
 
@@ -192,8 +225,8 @@ class Machine:
             self._core.run(start, stop)
         except CoreError as error:
             at = self._core["pc"]
-            if at == stop == EXCEPTION_RETURN & ~1:
-                return  # unicorn executes nothing there, and knows no return from exceptions
+            if at == stop != NOWHERE:
+                return  # nothing can be executed there, and unicorn knows no exception returns
             place = self.profile.function(at)
             raise MachineError(f"the core faults in `{place}` at {at:#x}: {error}") from error
 

@@ -59,9 +59,38 @@ def places(output: dict[str, Any], device: str) -> tuple[Array, Array]:
     return address.reshape(shape), lane.reshape(shape)
 
 
+class OutputReader:
+    """Where the outputs of a project lie, worked out once."""
+
+    def __init__(self, project: Project) -> None:
+        self._outputs = [
+            _Places(*places(output, project.device), output["bits"] == 32)
+            for output in project.facts["network"]["outputs"]
+        ]
+
+    def read(self, read: ReadWords) -> list[Array]:
+        """Return the outputs, channels x rows x columns, as `read` finds them in the memories."""
+        return [output.values(read) for output in self._outputs]
+
+
+class _Places:
+    def __init__(self, address: Array, lane: Array, wide: bool) -> None:
+        distinct, self._which = np.unique(address, return_inverse=True)
+        self._runs = list(_runs(distinct))
+        self._shape, self._wide = address.shape, wide
+        self._shift = (8 * lane.reshape(-1)).astype(np.uint32)
+
+    def values(self, read: ReadWords) -> Array:
+        words = np.concatenate([read(start, count) for start, count in self._runs])
+        found = words.astype(np.uint32)[self._which.reshape(-1)]
+        if self._wide:
+            return found.view(np.int32).reshape(self._shape)
+        return (found >> self._shift).astype(np.uint8).view(np.int8).reshape(self._shape)
+
+
 def read_outputs(project: Project, read: ReadWords) -> list[Array]:
-    """Return the outputs, channels x rows x columns, as `read` finds them in the data memories."""
-    return [_values(output, project.device, read) for output in project.facts["network"]["outputs"]]
+    """Return the outputs of one run, see `OutputReader`."""
+    return OutputReader(project).read(read)
 
 
 def in_model_shape(project: Project, outputs: list[Array]) -> list[Array]:
@@ -71,20 +100,6 @@ def in_model_shape(project: Project, outputs: list[Array]) -> list[Array]:
         return outputs
     known = zip(outputs, shapes, strict=True)
     return [o.reshape(shape) if o.size == np.prod(shape, dtype=int) else o for o, shape in known]
-
-
-def _values(output: dict[str, Any], device: str, read: ReadWords) -> Array:
-    address, lane = places(output, device)
-    known: dict[int, int] = {}
-    for start, count in _runs(np.unique(address)):
-        known |= dict(
-            zip(range(start, start + 4 * count, 4), read(start, count).tolist(), strict=True)
-        )
-    words = np.array([known[a] for a in address.reshape(-1).tolist()], np.uint32)
-    if output["bits"] == 32:
-        return words.view(np.int32).reshape(address.shape)
-    values = words >> (8 * lane.reshape(-1)).astype(np.uint32)
-    return values.astype(np.uint8).view(np.int8).reshape(address.shape)
 
 
 def _runs(addresses: Array) -> Iterator[tuple[int, int]]:

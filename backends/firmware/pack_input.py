@@ -15,6 +15,9 @@ from ai8xc.ir.prove import real_sample, to_stored
 from ai8xc.ir.types import Array, TensorType
 
 LANES = 4
+STEPS = 128
+FAR = 4
+"""Real values this many times outside the range of the input are a mistake."""
 PROCESSORS_PER_GROUP = 16
 
 BAD_INPUT = declare(
@@ -49,7 +52,19 @@ def stored(layout: dict[str, Any], sample: Array) -> Array:
     if sample.shape not in (wanted, flat):
         raise bad_input(f"its shape is {sample.shape}, the input's is {flat}")
     kind = TensorType((1, *wanted), "i8", scale=layout["scale"] or None)
+    _check_range(sample, kind.scale or 1 / 128)
     return to_stored(real_sample(sample.reshape(wanted)), kind)
+
+
+def _check_range(sample: Array, scale: float) -> None:
+    """Refuse values that cannot be meant: a little outside is cut off, as in training."""
+    low, high = (float(sample.min()), float(sample.max())) if sample.size else (0.0, 0.0)
+    if sample.dtype.kind in "iu" and (low < -STEPS or high >= STEPS):
+        why = f"its integers go from {low:.0f} to {high:.0f}, those of the input from -128 to 127"
+        raise bad_input(why)
+    if max(-low, high) > FAR * STEPS * scale:
+        ends = f"{-STEPS * scale:.3g} to {(STEPS - 1) * scale:.3g}"
+        raise bad_input(f"its values go from {low:.3g} to {high:.3g}, the input's range is {ends}")
 
 
 def bad_input(why: str) -> Rejected:

@@ -53,20 +53,17 @@ class Profile:
     def enter(self, address: int, back: int) -> None:
         """Note a call that will return to the address `back`."""
         name = self.places[address]
-        self._leave(address)
+        self.leave(address)
         self.calls[name] += 1
         self._stack.append(_Call(name, back, self.instructions))
 
     def count(self, address: int, size: int) -> None:
         """Count a block that is about to run."""
-        self._leave(address)
+        self.leave(address)
         self.instructions += self.lengths[address, size]
 
-    def uncount(self, address: int, size: int) -> None:
-        """Take back a block that was counted and did not run."""
-        self.instructions -= self.lengths[address, size]
-
-    def _leave(self, address: int) -> None:
+    def leave(self, address: int) -> None:
+        """Note that the core is at `address`: calls that return there have ended."""
         while self._stack and self._stack[-1].back == address:
             call = self._stack.pop()
             self.spent[call.name] += self.instructions - call.before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -12,11 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from ai8xc import __version__
 from ai8xc.backends.ai8x.c_tables import output_tables, sample_tables, weight_tables
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.emit_facts import facts
+from ai8xc.device import device_names
 from ai8xc.dialects.reg import Program
-from ai8xc.ir.diag import Rejected, declare
+from ai8xc.ir.diag import Diagnostic, Rejected, declare
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array
 
@@ -29,6 +32,20 @@ NO_PROJECT = declare(
     "`{name}` is not a compiled project: {why}",
     """A project is a folder that `ai8xc compile` has written with `--emit c`: the C files and the
     manifest `ai8xc.json`.""",
+)
+
+OTHER_VERSION = declare(
+    "FW005",
+    "`{name}` was compiled by ai8xc {theirs}, this is {ours}",
+    """The manifest of a project can mean other things to another version. Compile the model again;
+    the result is the same files where nothing has changed.""",
+)
+EDITED = declare(
+    "FW006",
+    "`{file}` is not what was compiled",
+    """The manifest holds the SHA-256 of every file. A project may be edited, and is then run as it
+    is; but the manifest does not describe it, and its known answer may be another network's.""",
+    "warning",
 )
 
 _TABLE: Final = re.compile(r"#define (\w+) \{([^}]*)\}")
@@ -45,20 +62,16 @@ class Project:
     @classmethod
     def read(cls, folder: Path) -> Project:
         """Return the project in a folder; raises `Rejected` where there is none."""
-        try:
-            manifest = json.loads(_text(folder / MANIFEST))
-            missing = {"device", "network", "program"} - set(manifest)
-        except (OSError, ValueError, TypeError) as error:
-            raise unusable_project(folder, str(error)) from None
-        if missing:
-            raise unusable_project(folder, f"`{MANIFEST}` has no `{min(missing)}`")
+        manifest = read_manifest(folder)
         tables: dict[str, Array] = {}
         for name in HEADERS:
             try:
                 found = _TABLE.findall(_text(folder / name))
                 tables |= {key: _numbers(body) for key, body in found}
-            except (OSError, ValueError, OverflowError) as error:
-                raise unusable_project(folder, str(error)) from None
+            except OSError as error:
+                raise unusable_project(folder, f"`{name}`: {_why(error)}") from None
+            except (ValueError, OverflowError) as error:
+                raise unusable_project(folder, f"`{name}`: {error}") from None
         if "KERNELS" not in tables or "SAMPLE_OUTPUT" not in tables:
             raise unusable_project(folder, "its headers hold no tables")
         return cls(manifest, tables)
@@ -111,6 +124,61 @@ class Project:
         """Return the project with other input words."""
         named = {f"SAMPLE_INPUT_{number}": words for number, words in sample.items()}
         return replace(self, tables={**self.tables, **named})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a project; raises `Rejected` where it cannot be used."""
+    try:
+        manifest = json.loads(_text(folder / MANIFEST))
+        missing = {"tool", "device", "network", "program", "outputs"} - set(manifest)
+        if missing:
+            raise unusable_project(folder, f"`{MANIFEST}` has no `{min(missing)}`")
+        theirs = str(manifest["tool"]["version"])
+        whole = manifest["device"] in device_names() and _has_parts(manifest)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise unusable_project(folder, _why(error)) from None
+    if not whole:
+        raise unusable_project(folder, f"`{MANIFEST}` is damaged")
+    if theirs != __version__:
+        name = folder.name or str(folder)
+        finding = OTHER_VERSION.at(
+            Loc(name), name=name, theirs=theirs, ours=__version__, help="compile the model again"
+        )
+        raise Rejected([finding], unusable=True)
+    return dict(manifest)
+
+
+def _has_parts(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest has what the engines read; may raise what wrong types lead to."""
+    network, program = manifest["network"], manifest["program"]
+    inputs = {"shape", "scale", "fold", "format", "processors", "parts", "fifos", "blocks"}
+    outputs = {"name", "shape", "bits", "processors", "offset", "gap"}
+    return (
+        inputs <= set(network["input"])
+        and all(outputs <= set(output) for output in network["outputs"])
+        and all({"name", "writes"} <= set(function) for function in program["functions"])
+        and isinstance(program["express"], bool)
+        and all(isinstance(name, str) for name in manifest["outputs"].values())
+    )
+
+
+def edited_files(folder: Path, manifest: Mapping[str, Any]) -> list[Diagnostic]:
+    """Return a warning for each file of a project that was changed, an error for those missing."""
+    found = []
+    for name, wanted in manifest["outputs"].items():
+        try:
+            content = (folder / name).read_bytes()
+        except OSError as error:
+            raise unusable_project(folder, f"`{name}`: {_why(error)}") from None
+        if hashlib.sha256(content).hexdigest() != wanted:
+            found.append(EDITED.at(Loc(name), file=name, help="compile the model again"))
+    return found
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return (error.strerror or "unknown error").lower()
+    return f"`{MANIFEST}` is damaged ({error or type(error).__name__})"
 
 
 def _text(path: Path) -> str:

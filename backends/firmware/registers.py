@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ai8xc.backends.emulator import Emulator
-from ai8xc.backends.firmware.outputs import read_outputs
+from ai8xc.backends.firmware.outputs import OutputReader, read_outputs
 from ai8xc.backends.firmware.project import Project
 from ai8xc.dialects.reg import Program
 from ai8xc.ir.core import Graph
@@ -33,6 +33,7 @@ class RegisterEngine:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.emulator = Emulator(project.device)
+        self._outputs = OutputReader(project)
         self._registers = load_registers(project.device)
         self._call("cnn_init")
         self._load_kernels()
@@ -56,6 +57,10 @@ class RegisterEngine:
         if not self.emulator.interrupt:
             raise EngineError("the network does not finish")
         self._call("CNN_ISR")
+
+    def outputs(self) -> list[Array]:
+        """Return the outputs of the last run, channels x rows x columns."""
+        return self._outputs.read(self.words)
 
     def words(self, address: int, count: int) -> Array:
         """Return words of the data memories."""

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from zlib import crc32
 
 import numpy as np
 
 from ai8xc.backends.ai8x.c_tables import output_header, sample_header
+from ai8xc.backends.ai8x.unload import unload_words
 from ai8xc.backends.emulator import Emulator, Finding, LayerTrace
 from ai8xc.backends.firmware.build import RISCV_MAIN, SOURCES, build, missing_compilers
 from ai8xc.backends.firmware.machine import Machine, MachineError
 from ai8xc.backends.firmware.outputs import (
     Difference,
+    OutputReader,
     first_difference,
     in_model_shape,
     known_answer,
-    read_outputs,
 )
 from ai8xc.backends.firmware.pack_input import pack_input, stored
-from ai8xc.backends.firmware.project import Project, unusable_project
+from ai8xc.backends.firmware.project import Project, edited_files, unusable_project
 from ai8xc.backends.firmware.registers import EngineError, RegisterEngine
 from ai8xc.ir.diag import Diagnostic
 from ai8xc.ir.types import Array
@@ -47,18 +50,27 @@ class Report:
     """What a run gave.
 
     `passed` is None where no answer is known for the input; `failure` says why there is none.
+    `suspect` names the first layer that does not give what it gave when the model was compiled.
     """
 
+    device: str
     engine: Engine
     outputs: list[Array]
     layers: list[LayerTrace]
     findings: list[Finding]
     passed: bool | None
     difference: Difference | None = None
+    suspect: str = ""
     failure: str = ""
     printed: str = ""
     usage: Usage | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def cycles(self) -> int | None:
+        """Cycles of all layers on the accelerator; None where no model of them exists."""
+        known = [layer.cycles for layer in self.layers if layer.cycles is not None]
+        return sum(known) if self.layers and len(known) == len(self.layers) else None
 
 
 def run_project(folder: Path, engine: Engine, sample: Array | None = None) -> Report:
@@ -68,6 +80,7 @@ def run_project(folder: Path, engine: Engine, sample: Array | None = None) -> Re
     Raises `Rejected` where project or input cannot be used.
     """
     project = Project.read(folder)
+    edited = edited_files(folder, project.facts)
     if sample is not None:
         layout = project.facts["network"]["input"]
         project = project.with_sample(pack_input(layout, stored(layout, sample)))
@@ -77,20 +90,110 @@ def run_project(folder: Path, engine: Engine, sample: Array | None = None) -> Re
     else:
         report = _on_registers(project, sample is not None)
         report.diagnostics += absent
+    report.diagnostics += edited
+    if report.passed is False and sample is None:
+        report.suspect = first_wrong_layer(project, report.layers)
     report.outputs = in_model_shape(project, report.outputs)
     return report
 
 
-def run_many(folder: Path, samples: Array) -> list[list[Array]]:
-    """Return the outputs of many samples, by the registers."""
+@dataclass
+class ManyReport:
+    """What many samples gave: the stacked outputs, and what the sanitizer saw."""
+
+    device: str
+    engine: Engine
+    outputs: list[Array]
+    findings: list[Finding]
+    diagnostics: list[Diagnostic]
+    failure: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all samples ran, and no finding changes results."""
+        return not self.failure and not any(finding.changes_results for finding in self.findings)
+
+    @property
+    def classes(self) -> Array:
+        """The position of the largest value of the first output, for each sample."""
+        first = self.outputs[0]
+        return np.asarray(first.reshape(len(first), -1).argmax(axis=1))
+
+
+def run_many(folder: Path, engine: Engine, samples: Array) -> ManyReport:
+    """Run many inputs, one behind the other, on a program that is loaded once.
+
+    Raises `Rejected` where project or inputs cannot be used.
+    """
     project = Project.read(folder)
-    engine = RegisterEngine(project)
+    diagnostics = edited_files(folder, project.facts)
     layout = project.facts["network"]["input"]
-    found = []
-    for sample in samples:
-        engine.run(pack_input(layout, stored(layout, sample)))
-        found.append(in_model_shape(project, read_outputs(project, engine.words)))
-    return found
+    packed = (pack_input(layout, stored(layout, sample)) for sample in samples)
+    absent = missing_compilers(folder) if engine == "firmware" else []
+    diagnostics += absent
+    if absent or (folder / RISCV_MAIN).is_file():
+        engine = "registers"  # functions are called on the Arm core
+    findings: list[Finding] = []
+    runs = _many_on_firmware if engine == "firmware" else _many_on_registers
+    found: list[list[Array]] = []
+    failure = ""
+    try:
+        for run in runs(folder, project, packed, findings):
+            found.append(in_model_shape(project, run))
+    except (EngineError, MachineError) as error:
+        failure = f"sample {len(found)}: {error}"
+    outputs = [np.stack(values) for values in zip(*found, strict=True)]
+    return ManyReport(project.device, engine, outputs, findings, diagnostics, failure)
+
+
+Packed = Iterator[dict[int, Array]]
+
+
+def _many_on_registers(
+    folder: Path, project: Project, packed: Packed, findings: list[Finding]
+) -> Iterator[list[Array]]:
+    engine = RegisterEngine(project)
+    for sample in packed:
+        engine.run(sample)
+        yield engine.outputs()
+    findings += engine.emulator.findings
+
+
+def _many_on_firmware(
+    folder: Path, project: Project, packed: Packed, findings: list[Finding]
+) -> Iterator[list[Array]]:
+    """Call the functions of `cnn.c` and `load_input` as `main` does, once for each sample."""
+    machine = _machine(folder, project)
+    machine.call("cnn_enable", 0, 0)
+    for function in ("cnn_init", "cnn_load_weights", "cnn_load_bias", "cnn_configure"):
+        machine.call(function)
+    order = ["load_input", "cnn_start"]
+    if project.facts["network"]["input"]["fifos"]:
+        order.reverse()
+    reader = OutputReader(project)
+    for sample in packed:
+        for number, words in sample.items():
+            machine.store(f"input_{number}", words)
+        for function in order:
+            machine.call(function)
+        machine.wait()
+        machine.call("cnn_unload", machine.size.symbols["outputs"])
+        outputs = reader.read(machine.emulator.read_block)
+        _check_unloaded(machine, outputs)
+        yield outputs
+    findings += [*machine.emulator.findings, *machine.findings]
+
+
+def _machine(folder: Path, project: Project) -> Machine:
+    with tempfile.TemporaryDirectory(prefix="ai8xc-") as name:
+        return Machine(build(folder, project.device, Path(name)), project.device)
+
+
+def _check_unloaded(machine: Machine, outputs: list[Array]) -> None:
+    """Raise MachineError where the buffer of `cnn_unload` is not what the memories hold."""
+    wanted = unload_words(outputs)
+    if not np.array_equal(machine.words("outputs", len(wanted)), wanted):
+        raise MachineError("`cnn_unload` returns other values than the data memories hold")
 
 
 def _on_registers(project: Project, other: bool) -> Report:
@@ -98,9 +201,8 @@ def _on_registers(project: Project, other: bool) -> Report:
     try:
         engine.run(project.sample)
     except EngineError as error:
-        return _failed("registers", engine.emulator, str(error))
-    outputs = read_outputs(project, engine.words)
-    report = _report("registers", engine.emulator, outputs)
+        return _failed(project, "registers", engine.emulator, str(error))
+    report = _report(project, "registers", engine.emulator, engine.outputs())
     if not other and project.expected():
         _judge(report, project)
     return report
@@ -109,21 +211,20 @@ def _on_registers(project: Project, other: bool) -> Report:
 def _on_firmware(folder: Path, project: Project, other: bool) -> Report:
     """Run the C; for another input the answer is that of the register engine."""
     with tempfile.TemporaryDirectory(prefix="ai8xc-") as name:
-        work = Path(name)
         source = folder
         if other:
-            project, source = _with_answer(project), work / "project"
+            project, source = _with_answer(project), Path(name) / "project"
             _write_project(folder, project, source)
-        (work / "objects").mkdir()
-        machine = Machine(build(source, project.device, work / "objects"), project.device)
+        machine = _machine(source, project)
     try:
         status = machine.run()
+        outputs = OutputReader(project).read(machine.emulator.read_block)
+        _check_unloaded(machine, outputs)
     except MachineError as error:
-        report = _failed("firmware", machine.emulator, str(error))
+        report = _failed(project, "firmware", machine.emulator, str(error))
         report.printed = machine.output
         return report
-    outputs = read_outputs(project, machine.emulator.read_block)
-    report = _report("firmware", machine.emulator, outputs)
+    report = _report(project, "firmware", machine.emulator, outputs)
     report.findings += machine.findings
     report.printed = machine.output
     report.usage = _usage(machine)
@@ -148,20 +249,42 @@ def _usage(machine: Machine) -> Usage:
     )
 
 
-def _report(engine: Engine, emulator: Emulator, outputs: list[Array]) -> Report:
-    return Report(engine, outputs, emulator.layers, list(emulator.findings), None)
+def _report(project: Project, engine: Engine, emulator: Emulator, outputs: list[Array]) -> Report:
+    findings = list(emulator.findings)
+    return Report(project.device, engine, outputs, emulator.layers, findings, None)
 
 
-def _failed(engine: Engine, emulator: Emulator, why: str) -> Report:
-    return Report(engine, [], emulator.layers, list(emulator.findings), False, failure=why)
+def _failed(project: Project, engine: Engine, emulator: Emulator, why: str) -> Report:
+    report = _report(project, engine, emulator, [])
+    report.passed, report.failure = False, why
+    return report
 
 
 def _judge(report: Report, project: Project) -> None:
     """Compare with the known answer; findings that change results fail the run too."""
-    expected = read_outputs(project, known_answer(project))
+    expected = OutputReader(project).read(known_answer(project))
     report.difference = first_difference(project, expected, report.outputs)
     wrong = [finding for finding in report.findings if finding.changes_results]
     report.passed = report.difference is None and not wrong
+
+
+def first_wrong_layer(project: Project, layers: list[LayerTrace]) -> str:
+    """Return the first layer and channel whose checksum is not that of the manifest.
+
+    Layers that the hardware sees in another shape (passes as rows) are left out.
+    """
+    known = {entry.get("number"): entry for entry in project.facts.get("layers", [])}
+    for trace in layers:
+        entry = known.get(trace.index, {})
+        if list(trace.output.shape) != entry.get("shape"):
+            continue
+        sums = str(entry.get("sample_crc32", "")).split()
+        found = [f"{crc32(np.ascontiguousarray(plane).tobytes()):08x}" for plane in trace.output]
+        wrong = [n for n, (a, b) in enumerate(zip(sums, found, strict=False)) if a != b]
+        if wrong:
+            nodes = ", ".join(entry.get("nodes") or [entry["name"]])
+            return f"layer {trace.index} ({nodes}), channel {wrong[0]}"
+    return ""
 
 
 def _with_answer(project: Project) -> Project:

@@ -1,5 +1,5 @@
 /* Copy the sample to the data memories */
-static void load_input(void)
+static __attribute__((noinline)) void load_input(void)
 {
 @{copies}
 }
