@@ -129,8 +129,8 @@ class Machine:
         """Let the time of a started network pass, and its interrupt come."""
         if self._ends is None:
             raise MachineError("the network does not finish")
-        self._slept += max(0, self._ends - self._clock)
-        self._interrupt()
+        self.sleep()
+        self._interrupt(CNN_INTERRUPT)
 
     def store(self, symbol: str, words: Words) -> None:
         """Put words into a variable or a constant of the firmware."""

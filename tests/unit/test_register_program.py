@@ -146,7 +146,7 @@ def test_a_placed_graph_is_compiled(tmp_path: Path) -> None:
     path = tmp_path / "net.ir"
     path.write_text(print_graph(small_graph()))
     result = compile_model(path, "max78002", emit=["registers"])
-    assert set(result.files) == {"registers.json", "memory.npz"}
+    assert set(result.files) == {"registers.json", "memory.npz", "ai8xc.json"}
     assert json.loads(result.files["registers.json"])["device"] == "max78002"
     again = compile_model(path, "max78002", emit=["registers"])
     assert again.files == result.files
