@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ai8xc.backends.ai8x import lower_to_reg as _lower_to_reg  # noqa: F401 - makes the pass known
+from ai8xc.backends.ai8x.c_layers import layer_titles
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.emit_facts import facts
 from ai8xc.backends.ai8x.emit_registers import archive, memory_arrays, registers_file
@@ -28,8 +29,9 @@ class Ai8xBackend(Backend):
     def emit(self, kind: str, graph: Graph, ctx: PassContext, out: Output) -> None:
         """Add the files of one kind."""
         program = Program.of(graph)
-        project = CProject(program)
-        out.facts = facts(project, ctx.find(HardwareNetwork), ctx.find(SampleSums))
+        network = ctx.find(HardwareNetwork)
+        project = CProject(program, layer_titles(network) if network else {})
+        out.facts = facts(project, network, ctx.find(SampleSums))
         if kind == "c":
             for name, text in project.files().items():
                 out.text(name, text)

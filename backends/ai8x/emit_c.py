@@ -6,10 +6,12 @@ Names and return codes are the vendor's; source: register description, sections 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from ai8xc.backends.ai8x.c_configure import ConfigureCode
 from ai8xc.backends.ai8x.c_input import input_arrays, load_input
 from ai8xc.backends.ai8x.c_names import CNames, hexadecimal
 from ai8xc.backends.ai8x.c_tables import (
@@ -23,7 +25,7 @@ from ai8xc.backends.ai8x.c_tables import (
 from ai8xc.backends.ai8x.c_unload import comment_text, output_bytes, unload_function
 from ai8xc.backends.ai8x.templates import fill, runtime_file, template
 from ai8xc.device import Device, load_device
-from ai8xc.dialects.reg import Access, Program
+from ai8xc.dialects.reg import Program
 from ai8xc.dialects.settings import Settings
 from ai8xc.registers import WORD_BYTES
 
@@ -39,9 +41,10 @@ TIMER: Final = "\n/* Timer that measures the inference */\n#define CNN_INFERENCE
 
 @dataclass(frozen=True)
 class CProject:
-    """A register program as a C project."""
+    """A register program as a C project; `titles` say what its layers do, by their numbers."""
 
     program: Program
+    titles: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -152,7 +155,8 @@ class CProject:
 
     def _network(self) -> str:
         names = CNames(self.program.registers)
-        start = self._statements(names, "cnn_start")
+        start = [names.statement(a) for a in self.program.function("cnn_start").accesses]
+        configure = ConfigureCode(self.program, names, self.groups, self._titles())
         unload = unload_function(self.program, names)
         delay = SWITCH_DELAY_MS[self.device.name]
         parts = {
@@ -166,16 +170,18 @@ class CProject:
             "weights": self._weights(),
             "load_bias": self._load_bias(names),
             "init": "\n".join(self._statements(names, "cnn_init")),
-            "configure": self._configure(names),
-            "start": "\n".join(start[:-1]),
-            "go": start[-1],
+            "configure": configure.body(),
+            "write_groups": self._write_groups(configure),
+            "start": "\n".join(line for lines in start[:-1] for line in lines),
+            "go": "\n".join(start[-1]),
             "unload": unload,
             "power_delay": f"    MXC_Delay(MXC_DELAY_MSEC({delay}));\n" if delay else "",
             "wait_pll": template("wait_pll.c") if self.pll else "",
             "handler": self._handler,
             **self._interrupt(),
         }
-        return fill("cnn.c", name=self.name, chip=self.chip, registers=names.macros(), **parts)
+        parts |= {"registers": names.macros(), "fields": names.field_macros()}
+        return fill("cnn.c", name=self.name, chip=self.chip, **parts)
 
     @property
     def _handler(self) -> str:
@@ -198,61 +204,35 @@ class CProject:
             "enable_interrupt": "\n".join(enables),
         }
 
+    def _write_groups(self, configure: ConfigureCode) -> str:
+        if not configure.uses_helper:
+            return ""
+        stride = hexadecimal(self.program.registers.group_stride)
+        return fill("write_groups.c", stride=stride, writes="\n".join(configure.helper()))
+
     def _statements(self, names: CNames, function: str) -> list[str]:
         accesses = self.program.function(function).accesses
         return [line for access in accesses for line in names.statement(access)]
 
     def _layers(self) -> str:
-        known = self._layer_nodes()
-        lines = [f" * Layer {index}: {nodes}" for index, nodes in known.items() if nodes]
-        return "\n".join(lines or [f" * {len(known)} layers"])
-
-    def _layer_nodes(self) -> dict[int, str]:
-        """Return the nodes of the user's model by hardware layer."""
-        found: dict[int, str] = {}
-        for access in self.program.function("cnn_configure").accesses:
-            if self.program.registers.register(access.op.register).scope == "layer":
-                found.setdefault(access.op.index, ", ".join(access.op.loc.nodes))
-        return {index: comment_text(nodes) for index, nodes in found.items()}
-
-    def _configure(self, names: CNames) -> str:
-        nodes = self._layer_nodes()
-        lines: list[str] = []
-        title = ""
-        for access in self._by_register("cnn_configure"):
-            op, register = access.op, self.program.registers.register(access.op.register)
-            now = "Inputs and snoopers"
-            if register.scope in ("layer", "stream"):
-                suffix = f": {nodes[op.index]}" if nodes.get(op.index) else ""
-                now = f"Layer {op.index}{suffix}"
-            elif register.name == "IFRM":
-                now = title
-            if now != title:
-                lines += ["", f"    /* {now} */"] if lines else [f"    /* {now} */"]
-                title = now
-            lines += names.statement(access)
+        """Return the layers for the head of the file."""
+        found = self._titles()
+        lines = [
+            (" * " if n == 0 else " *     ") + x for t in found.values() for n, x in enumerate(t)
+        ]
         return "\n".join(lines)
 
-    def _by_register(self, function: str) -> list[Access]:
-        """Return accesses layer by layer, the groups of a register side by side.
-
-        Nothing runs yet, so their order means nothing; this one needs the fewest instructions.
-        """
-        order: dict[tuple[int, str], int] = {}
-        keyed = []
-        for access in self.program.function(function).accesses:
-            op = access.op
-            scope = self.program.registers.register(op.register).scope
-            layer = op.index if scope in ("layer", "stream") else -1
-            keyed.append((layer, op.register, access))
-        last = -1
-        placed = []
-        for layer, register, access in keyed:
-            last = max(last, layer)
-            rank = order.setdefault((layer, register), len(order))
-            placed.append((last, rank, access))
-        placed.sort(key=lambda item: item[:2])
-        return [access for _, _, access in placed]
+    def _titles(self) -> Mapping[int, Sequence[str]]:
+        """Return what is said about each hardware layer; of a bare program, its nodes."""
+        if self.titles:
+            return self.titles
+        found: dict[int, list[str]] = {}
+        for access in self.program.function("cnn_configure").accesses:
+            if self.program.registers.register(access.op.register).scope == "layer":
+                nodes = comment_text(", ".join(access.op.loc.nodes))
+                title = f"Layer {access.op.index}{': ' if nodes else ''}{nodes}"
+                found.setdefault(access.op.index, [title])
+        return found
 
     def _weights(self) -> str:
         if not self.express:

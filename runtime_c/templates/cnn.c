@@ -17,6 +17,9 @@
 #define CNN_REG(address) (*(volatile uint32_t *)(uintptr_t)(address))
 @{registers}
 
+/* Fields of the registers */
+@{fields}
+
 /* Groups of 16 processors that are powered, one bit each */
 #define CNN_GROUPS @{groups}
 #define CNN_ALL_GROUPS 0xFu
@@ -80,7 +83,7 @@ int cnn_init(void)
     return CNN_OK;
 }
 
-int cnn_configure(void)
+@{write_groups}int cnn_configure(void)
 {
 @{configure}
     return CNN_OK;

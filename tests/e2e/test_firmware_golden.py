@@ -64,7 +64,11 @@ def machine(program, folder, tmp_path):
     return Machine(build(folder, program.device, work), program.device)
 
 
-@pytest.mark.parametrize("compiler", [("gcc",), ARM], ids=["host", "arm"])
+@pytest.mark.parametrize(
+    "compiler",
+    [("gcc", "-O0"), (*ARM, "-O2"), (*ARM, "-Os")],
+    ids=["host", "arm", "arm-small"],
+)
 def test_no_warnings(project, tmp_path, compiler):
     _, folder = project
     sdk = tmp_path / "sdk"
