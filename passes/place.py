@@ -14,10 +14,11 @@ from ai8xc.ir.core import Graph, Mask, Op, make_graph
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.hardware import network as _network  # noqa: F401 - makes the facts known
 from ai8xc.passes.layers import streams
+from ai8xc.passes.placement.bounds import bytes_bound
 from ai8xc.passes.placement.kernels import is_grouped
 from ai8xc.passes.placement.messages import explain, streaming
 from ai8xc.passes.placement.problem import WORD, Conflict, Problem, state
-from ai8xc.passes.placement.search import Search, Solution, bytes_bound
+from ai8xc.passes.placement.search import Search, Solution
 
 
 @register

@@ -37,8 +37,15 @@ class Columns:
 
 def capacity(device: Device, mask: int) -> int:
     """Return the columns that all these processors have."""
-    numbers = (p for p in range(device.processors) if mask >> p & 1)
-    return min(device.kernel_columns_of(p) for p in numbers)
+    step = device.large_processor_step
+    large = sum(1 << p for p in range(0, device.processors, step))
+    return device.kernel_columns if mask & ~large else device.kernel_columns_large
+
+
+def aligned(columns: int, device: Device) -> int:
+    """Return the columns up to where the next layer on the same processors may begin."""
+    step = device.kernel_alignment
+    return -(-columns // step) * step
 
 
 def solve(strips: Sequence[Strip], device: Device, tries: int) -> Columns:
@@ -116,10 +123,9 @@ def _memory_size(column: int, device: Device) -> int:
 
 def lower_bound(strips: Sequence[Strip], device: Device) -> int:
     """Return columns that the fullest processor needs in any case, for these processors."""
-    return max(
-        (
-            sum(strip.columns for strip in strips if strip.mask >> processor & 1)
-            for processor in range(device.processors)
-        ),
-        default=0,
-    )
+    sums = [
+        [aligned(strip.columns, device) for strip in strips if strip.mask & lowest]
+        for lowest in {strip.mask & -strip.mask for strip in strips}
+    ]
+    slack = max((aligned(s.columns, device) - s.columns for s in strips), default=0)
+    return max(map(sum, sums), default=0) - slack

@@ -9,8 +9,9 @@ from ai8xc.dialects import ai8x
 from ai8xc.dialects.shapes import dims
 from ai8xc.ir.core import Graph
 from ai8xc.ir.diag import Diagnostic, declare
+from ai8xc.passes.placement.bounds import bytes_bound, columns_bound
 from ai8xc.passes.placement.problem import WORD, Problem, Tensor
-from ai8xc.passes.placement.search import Solution, bytes_bound, columns_bound
+from ai8xc.passes.placement.search import Solution
 
 DATA_FULL = declare(
     "AX120",

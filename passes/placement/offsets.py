@@ -73,12 +73,8 @@ class Offsets:
 def blocks_of(problem: Problem, starts: Mapping[Op, int]) -> list[Block]:
     """Return the blocks of a problem whose processors are known."""
     per_memory = problem.device.processors_per_memory
-    classes: dict[Op, list[tuple[Tensor, int]]] = {}
-    for op, tensor in problem.tensors.items():
-        root, distance = problem.offsets.find(op)
-        classes.setdefault(root, []).append((tensor, distance))
     found = []
-    for members in classes.values():
+    for members in problem.classes:
         low = min(distance for _, distance in members)
         parts = tuple(
             Part(

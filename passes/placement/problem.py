@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import gcd
 
 from ai8xc.device import Device
@@ -80,6 +81,8 @@ class Tensor:
     def memories(self, start: int, per_memory: int) -> int:
         """Return the memories it lies in, one bit each."""
         first, last = start // per_memory, (start + self.width - 1) // per_memory
+        if not self.pattern & (self.pattern + 1):  # no holes
+            return (1 << last + 1) - (1 << first)
         found = 0
         for memory in range(first, last + 1):
             if self.mask(start) >> per_memory * memory & (1 << per_memory) - 1:
@@ -137,6 +140,18 @@ class Problem:
     starts: Ties = field(default_factory=Ties)
     offsets: Ties = field(default_factory=Ties)
     steps: dict[Op, int] = field(default_factory=dict)
+
+    @cached_property
+    def classes(self) -> list[list[tuple[Tensor, int]]]:
+        """Tensors whose offsets are tied, each with its distance from the first; not to be changed.
+
+        Known once all layers are served.
+        """
+        found: dict[Op, list[tuple[Tensor, int]]] = {}
+        for op, tensor in self.tensors.items():
+            root, distance = self.offsets.find(op)
+            found.setdefault(root, []).append((tensor, distance))
+        return list(found.values())
 
     def step(self, op: Op) -> int:
         """Return the words from one word of a tensor to the next."""
