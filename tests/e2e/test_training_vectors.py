@@ -7,6 +7,7 @@ in tests of our own.
 from __future__ import annotations
 
 import fnmatch
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn  # noqa: E402 - only where torch is
 
-from ai8xc.training import layers  # noqa: E402 - needs torch
+from ai8xc.training import layers, nas  # noqa: E402 - needs torch
 
 FLOAT_TOLERANCE = 4e-7
 FILES = [path for path in training_vectors.files() if path.stem.rpartition("_ai")[1]]
@@ -169,3 +170,27 @@ def test_simulation(case: Case) -> None:
             load(module, parameters(case) | quantized | controls)
         y = module(*case.inputs())
         same(y, case.arrays[f"y_sim{setting}"])
+
+
+@training_vectors.NEEDED
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("ofa_conv1d_k5", "FusedConv1dBNReLU"), ("ofa_conv2d_k3", "FusedMaxPoolConv2dBNReLU")],
+)
+def test_once_for_all(file: str, name: str) -> None:
+    (path,) = training_vectors.files("nas", f"{file}.npz")
+    _, arrays = training_vectors.read(path)
+    state = {k[2:]: torch.from_numpy(v) for k, v in arrays.items() if k.startswith("p.")}
+    out, into, kernel, *_ = state["op.weight"].shape
+    with layers.use_device("max78000"):
+        module = getattr(nas, name)(into, out, kernel, padding=kernel // 2).eval()
+    assert [*module.state_dict()] == [*state]
+    module.load_state_dict(state)
+    checked = 0
+    for key, expected in arrays.items():
+        if match := re.fullmatch(r"y_k(\d)_o(\d+)_i(\d+)", key):
+            size, outputs, inputs = map(int, match.groups())
+            module.use(kernel_size=size, out_channels=outputs, in_channels=inputs)
+            close(module(torch.from_numpy(arrays["x"])[:, :inputs]), expected)
+            checked += 1
+    assert checked >= 8

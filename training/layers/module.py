@@ -34,6 +34,9 @@ EXACT_IN_FLOAT: Final = 768
 """Products of 8-bit numbers, with a bias, whose every partial sum a float32 holds exactly:
 `768 * 2**14 + 2**21 < 2**24`. Longer sums are computed in double precision."""
 
+LARGE: Final = 1 << 15
+"""Elements of a batch of images from which on its order in memory matters for the time."""
+
 
 @dataclass(frozen=True)
 class Quantization:
@@ -150,6 +153,9 @@ class HardwareLayer(nn.Module):
         return self._forward(x)
 
     def _forward(self, x: Tensor) -> Tensor:
+        channels_last = self.mode == "qat" and _faster_with_channels_last(x)
+        if channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         if self.pool is not None:
             x = self._pooled(self.pool, x)
         if self.op is None:
@@ -157,7 +163,7 @@ class HardwareLayer(nn.Module):
         if self.mode == "float":
             return self._float(self.op, x)
         if self.mode == "qat":
-            return self._trained(self.op, x)
+            return self._trained(self.op, x, channels_last=channels_last)
         return self._simulated(self.op, x)
 
     def _pooled(self, pool: nn.Module, x: Tensor) -> Tensor:
@@ -190,9 +196,11 @@ class HardwareLayer(nn.Module):
             return functional.relu(y)
         return y.abs() if self.activation == "Abs" else y
 
-    def _trained(self, op: Operator, x: Tensor) -> Tensor:
+    def _trained(self, op: Operator, x: Tensor, *, channels_last: bool) -> Tensor:
         factors = self.factors()
         weight = arithmetic.quantized_parameter(op.weight, factors, self.bits)
+        if channels_last:
+            weight = weight.contiguous(memory_format=torch.channels_last)
         bias = op.bias
         if bias is not None:
             bias = arithmetic.quantized_parameter(bias, factors, self.bits)
@@ -259,6 +267,16 @@ class HardwareLayer(nn.Module):
         if self.mode != "float":
             parts.append(f"{self.bits} bits")
         return ", ".join([*parts, *(["wide"] if self.wide else [])])
+
+
+def _faster_with_channels_last(x: Tensor) -> bool:
+    """Return whether images are worth another order in memory, which pools and operators gain from.
+
+    The values are the same; only the order in which gradients are summed up differs.
+    """
+    if x.dim() != 4 or x.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return x.numel() >= LARGE
 
 
 def _summands(op: Operator) -> int:
