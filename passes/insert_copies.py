@@ -97,7 +97,7 @@ def _to_copy(graph: Graph, conflict: Conflict) -> int | None:
     if conflict.operand is None:
         return None
     xs = conflict.layer.xs
-    others = [] if conflict.interleaved else [n for n in range(len(xs)) if n != conflict.operand]
+    others = (number for number in range(len(xs)) if number != conflict.operand)
     for number in (conflict.operand, *others):
         if not _is_copy(graph, xs[number]):
             return number
