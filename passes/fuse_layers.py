@@ -13,6 +13,7 @@ from ai8xc.ir.diag import errors
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.layers import rules
 from ai8xc.passes.layers.builder import Builder
+from ai8xc.passes.widen_binary import widened
 from ai8xc.rules.catalogue import check
 
 
@@ -47,7 +48,7 @@ class FuseLayers(Pass):
         made = _without_dead(made)
         if any(layer.pool and layer.pool.rounding for layer in ai8x.layers(made.ops)):
             made = made.having(average_rounding=True)
-        self.check(made, device, ctx)
+        self.check(widened(made, device), device, ctx)
         return made
 
     def partial(self, graph: Graph, ctx: PassContext) -> Graph:

@@ -27,15 +27,19 @@ class WidenBinary(Pass):
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph with at most one kind of one-bit weights."""
-        device = ctx.need(Device)
-        layers = [op for op in graph.ops if isinstance(op, ai8x.Weighted)]
-        binary = {layer for layer in layers if layer.weight.type.element == "bin"}
-        wide = {layer for layer in binary if stores_zeros(layer, device)}
-        if not device.has("binary-weights"):
-            wide = binary
-        if binary - wide:
-            wide |= {layer for layer in layers if layer.weight.type.element == "i1"}
-        return _widened(graph, wide) if wide else graph
+        return widened(graph, ctx.need(Device))
+
+
+def widened(graph: Graph, device: Device) -> Graph:
+    """Return the graph with at most one kind of one-bit weights, and none beside zeros."""
+    layers = [op for op in graph.ops if isinstance(op, ai8x.Weighted)]
+    binary = {layer for layer in layers if layer.weight.type.element == "bin"}
+    wide = {layer for layer in binary if stores_zeros(layer, device)}
+    if not device.has("binary-weights"):
+        wide = binary
+    if binary - wide:
+        wide |= {layer for layer in layers if layer.weight.type.element == "i1"}
+    return _with_two_bits(graph, wide) if wide else graph
 
 
 def stores_zeros(layer: ai8x.Weighted, device: Device) -> bool:
@@ -46,7 +50,7 @@ def stores_zeros(layer: ai8x.Weighted, device: Device) -> bool:
     return channels != passes_of(channels, device) * lanes_of(channels, device)
 
 
-def _widened(graph: Graph, layers: set[ai8x.Weighted]) -> Graph:
+def _with_two_bits(graph: Graph, layers: set[ai8x.Weighted]) -> Graph:
     """Return the graph with 2-bit weights in these layers, their total shift unchanged."""
     others = {op.weight for op in graph.ops if isinstance(op, ai8x.Weighted) and op not in layers}
     weights = {op.weight for op in layers}

@@ -198,10 +198,20 @@ def state(graph: Graph, device: Device, chw: Op | None = None) -> Problem | Conf
             if conflict is not None:
                 return conflict
     for layer in layers:
-        tied = not _keeps_processors(layer) or problem.starts.tie(layer, layer.xs[0], 0)
-        if not tied and not is_grouped(layer):
+        if _keeps_processors(layer) and not _keep(problem, layer) and not is_grouped(layer):
             return Conflict(layer)
     return problem
+
+
+def _keep(problem: Problem, layer: ai8x.Layer) -> bool:
+    """Tie the output of a layer to its input; False, and nothing changed, if it cannot be."""
+    starts = problem.starts.copy()
+    if not starts.tie(layer, layer.xs[0], 0):
+        return False
+    if _width(replace(problem, starts=starts), layer) > problem.device.processors:
+        return False
+    problem.starts = starts
+    return True
 
 
 def _keeps_processors(layer: ai8x.Layer) -> bool:
@@ -412,13 +422,21 @@ def _clash(problem: Problem, op: Op) -> bool:
     distances = {m: problem.starts.find(m)[1] for m in members}
     low = min(distances.values())
     width = max(distances[m] + problem.tensors[m].width for m in members) - low
-    if width > problem.device.processors:
+    if max(width, _width(problem, op)) > problem.device.processors:
         return True
     return any(
         _overlap(problem, a, b, distances, low)
         for i, a in enumerate(members)
         for b in members[i + 1 :]
     )
+
+
+def _width(problem: Problem, op: Op) -> int:
+    """Return the processors that all tensors tied to this one span together."""
+    root, _ = problem.starts.find(op)
+    found = ((other, problem.starts.find(other)) for other in problem.tensors)
+    spans = [(at, at + problem.tensors[o].width) for o, (top, at) in found if top is root]
+    return max(end for _, end in spans) - min(start for start, _ in spans)
 
 
 def _overlap(problem: Problem, a: Op, b: Op, distances: Mapping[Op, int], low: int) -> bool:

@@ -1,4 +1,4 @@
-"""Random networks that a device can run are compiled, and proven down to its registers.
+"""Random networks: legal ones are proven down to registers, illegal ones refused by their rule.
 
 The long form is `benchmarks/fuzz.py`.
 """
@@ -8,14 +8,34 @@ from random import Random
 import pytest
 
 from ai8xc.device import load_device
+from ai8xc.ir.diag import errors
+from ai8xc.rules.catalogue import check
+from fuzz.illegal import BREAKS, Break, illegal
+from fuzz.illegal_layers import illegal_layers
 from fuzz.networks import legal
 from fuzz.verdict import verdict
 
-SEEDS = range(25)
+DEVICES = ["max78000", "max78002"]
 
 
-@pytest.mark.parametrize("device", ["max78000", "max78002"])
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("seed", range(25))
 def test_legal_networks_are_proven(device: str, seed: int) -> None:
     found = verdict(legal(Random(seed), load_device(device)), device)
     assert found.kind == "proven", found.why
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("entry", BREAKS, ids=lambda entry: entry[1].__name__)
+def test_illegal_networks_are_refused_by_their_rule(device: str, entry: tuple[str, Break]) -> None:
+    rule, graph = illegal(Random(1), load_device(device), entry)
+    found = verdict(graph, device)
+    assert (found.kind, found.rules) == ("refused", (rule,)), found.why
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_illegal_layers_are_refused_by_their_rule(device: str) -> None:
+    for seed in range(40):
+        rule, graph = illegal_layers(Random(seed), load_device(device))
+        found = {finding.rule.id for finding in errors(check(graph, load_device(device)))}
+        assert found == {rule}, f"seed {seed}"

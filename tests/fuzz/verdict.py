@@ -6,6 +6,7 @@ from ai8xc.driver import Options, compile_graph
 from ai8xc.ir.core import Graph
 from ai8xc.ir.diag import Rejected, errors
 from ai8xc.ir.passes import PassFailed
+from ai8xc.ir.verify import verify
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ def verdict(graph: Graph, device: str) -> Verdict:
     """Compile a network down to registers, proving every step on random input."""
     options = Options(device, emit=frozenset({"registers"}), prove=lambda line: None)
     try:
+        wrong = errors(verify(graph))
+        if wrong:
+            raise Rejected(wrong)
         compile_graph(graph, options)
     except Rejected as rejected:
         found = errors(rejected.diagnostics)
