@@ -86,6 +86,7 @@ def _declared(
 
 def checks() -> Mapping[str, tuple[Rule, NetworkCheck]]:
     """Return the registered rules of the hardware level with their functions, by id."""
+    import_rules()
     return _CHECKS
 
 

@@ -48,6 +48,8 @@ def number_of_hardware_layers(network: NetworkView) -> Iterator[Finding]:
         return
     highest = max(network.layers, key=lambda layer: layer.slot)
     count = network.settings.repeat * (highest.slot + 1 + network.hidden)
+    if network.layers[0].slot > network.device.max_start_layer:
+        return
     if count > network.device.max_layers >= len(network.layers):
         yield found(highest, count=count)
 

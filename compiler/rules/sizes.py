@@ -122,7 +122,7 @@ def padded_rows_and_columns(layer: LayerView, network: NetworkView) -> Iterator[
     rows, columns = (size + 2 * pad for size, pad in zip(sizes, layer.pad, strict=True))
     if layer.wide_dilation:
         rows, columns = -(-layer.size[0] // layer.dilation) + 2, layer.dilation + 2
-    too_large = max(layer.size) > device.max_rows
+    too_large = max(layer.size) > device.max_rows or layer.dilation > device.max_dilation_1d
     if max(rows, columns) > device.max_padded and not too_large:
         yield found(layer, rows=rows, columns=columns)
 
@@ -139,7 +139,7 @@ def last_window(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     sizes = _counted(layer, network.device.transposed_stride)
     windows = zip(sizes, layer.pool, layer.pool_strides, layer.pool_dilations, strict=True)
     last = max((size - p - d + 1) // t * t for size, p, t, d in windows)
-    if last >= limit:
+    if last >= limit and max(layer.size) <= network.device.max_columns:
         yield found(layer, position=last)
 
 

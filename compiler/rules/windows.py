@@ -48,7 +48,9 @@ def padding_below_kernel(layer: LayerView, network: NetworkView) -> Iterator[Fin
     """
     if not isinstance(layer.op, ai8x.Conv2d | ai8x.Conv1d):
         return
-    if any(pad and pad >= kernel for pad, kernel in zip(layer.pad, layer.kernel, strict=True)):
+    pairs = list(zip(layer.pad, layer.kernel, strict=True))
+    limit = network.device.max_pad
+    if any(0 < pad <= limit and pad >= kernel for pad, kernel in pairs):
         yield found(layer, pad=shown(layer.pad), kernel=shown(layer.kernel))
 
 
