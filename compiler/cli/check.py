@@ -26,6 +26,7 @@ from ai8xc.cli.described import (
     described_options,
     pass_settings,
 )
+from ai8xc.cli.fixing import fix_option, tell_fixes, write_fixed
 from ai8xc.cli.network import network, network_options
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
 
@@ -51,6 +52,7 @@ class Arguments(QuantizeArguments, DescribedArguments):
 Examples:
   ai8xc check net.onnx --device max78002
   ai8xc check net.onnx --device all --margin
+  ai8xc check net.onnx --fix cured.onnx
   ai8xc check net.onnx --format sarif > net.sarif"""
 )
 @click.argument("model", type=click.Path(path_type=Path))
@@ -61,6 +63,7 @@ Examples:
     help="The chip (see `ai8xc devices`), or `all`: a report for each, and which fits.",
 )
 @click.option("--margin", is_flag=True, help="Show how far each resource is from its limit.")
+@fix_option
 @calibration_option
 @sample_option
 @quantize_options
@@ -76,6 +79,7 @@ def command(
     model: Path,
     device: str,
     margin: bool,
+    fix: Path | None,
     form: Format,
     **arguments: Unpack[Arguments],
 ) -> None:
@@ -94,12 +98,15 @@ def command(
         raise click.UsageError("a page is about one device")
     devices = [DeviceName().convert(name, None, ctx) for name in names]
     found = [_survey(model, chip, form, arguments) for chip in devices]
+    done = write_fixed(model, fix, found) if fix else []
     for survey in found:
         _tell(model, survey, form, margin=margin)
     if len(found) > 1 and form == "text":
         from ai8xc.ir.report_page import comparison
 
         click.echo("\n" + "\n".join(comparison(found)))
+    if fix and form == "text":
+        tell_fixes(fix, done, [_survey(fix, chip, form, arguments) for chip in devices])
     ctx.exit(0 if all(survey.fits for survey in found) else REJECTED)
 
 
