@@ -27,11 +27,11 @@ def stored_taps(layer: ai8x.Weighted, device: Device) -> int:
     return layer.kernel[0] * layer.kernel[1]
 
 
-def kernel_columns(layer: ai8x.Layer, device: Device) -> int:
-    """Return the columns on each processor of the layer; 0 without weights."""
+def kernel_columns(layer: ai8x.Layer, device: Device, bits: int | None = None) -> int:
+    """Return the columns on each processor of the layer, with its bits or others; 0 without."""
     if not isinstance(layer, ai8x.Weighted) or layer.bypass:
         return 0
-    bits, taps = layer.weight_bits, stored_taps(layer, device)
+    bits, taps = bits or layer.weight_bits, stored_taps(layer, device)
     channels, outputs = layer.in_shape[0], layer.type.shape[1]
     passes, out_passes = passes_of(channels, device), passes_of(outputs, device)
     slots = out_passes * lanes_of(outputs, device)

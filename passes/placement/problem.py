@@ -132,7 +132,10 @@ class Ties:
 
 @dataclass
 class Problem:
-    """Tensors by op, their ties and steps; `layers` are in order of execution."""
+    """Tensors by op, their ties and steps; `layers` are in order of execution.
+
+    `bits` are widths of weights to try instead of those that layers have.
+    """
 
     device: Device
     layers: Sequence[ai8x.Layer]
@@ -140,6 +143,7 @@ class Problem:
     starts: Ties = field(default_factory=Ties)
     offsets: Ties = field(default_factory=Ties)
     steps: dict[Op, int] = field(default_factory=dict)
+    bits: Mapping[ai8x.Layer, int] = field(default_factory=dict)
 
     @cached_property
     def classes(self) -> list[list[tuple[Tensor, int]]]:
@@ -170,7 +174,7 @@ class Problem:
 
     def columns(self, layer: ai8x.Layer) -> int:
         """Return the kernel columns of a layer."""
-        return kernel_columns(layer, self.device)
+        return kernel_columns(layer, self.device, self.bits.get(layer))
 
     @staticmethod
     def kernel_key(layer: ai8x.Layer) -> object:
