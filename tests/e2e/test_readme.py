@@ -3,6 +3,7 @@
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 import pytest
 from click.testing import CliRunner
@@ -27,15 +28,21 @@ def run(command: str, *more: str) -> tuple[str, str]:
     return result.stdout, result.stderr
 
 
-def test_first_command_compiles_and_proves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(which("arm-none-eabi-gcc") is None, reason="gcc-arm-none-eabi is missing")
+def test_first_command_compiles_proves_and_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)
-    (command,) = re.findall(r"\.venv/bin/ai8xc (compile .*)", README)
+    (command,) = re.findall(r"\.venv/bin/ai8xc (compile .*?) && ", README)
     assert "-o build/mnist" in command
     _, told = run(command.replace("build/mnist", str(tmp_path / "out")))
-    steps = {path.stem for path in (tmp_path / "out").glob("*.ir")} - {"00-input"}
-    assert re.findall(r"^(?:not )?proven: (\S+)", told, re.MULTILINE) == [
-        name.partition("-")[2] for name in sorted(steps)
-    ]
+    assert "proven: lower-to-reg (1 value equal bit for bit)" in told
+    printed, _ = run(f"run {tmp_path / 'out'}")
+    (shown,) = re.findall(r"\$ ai8xc run build/mnist\n(.*?)```", README, re.DOTALL)
+    lines = iter(printed.splitlines())
+    assert all(line in lines for line in shown.splitlines() if line != "...")  # in this order
+    (layer,) = re.findall(r"```c\n(.*?)```", README, re.DOTALL)
+    assert layer in (tmp_path / "out" / "cnn.c").read_text()
 
 
 def test_shown_accuracy_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
