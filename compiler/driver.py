@@ -31,9 +31,12 @@ from ai8xc.requests import check_requests
 if TYPE_CHECKING:
     from ai8xc.backends.base import Backend
     from ai8xc.device import Device
+    from ai8xc.dialects.reg import Program
     from ai8xc.frontend.vendor_options import NetworkOptions
     from ai8xc.ir.core import Graph
     from ai8xc.ir.types import Array
+    from ai8xc.passes.estimate_cycles import Estimate
+    from ai8xc.passes.hardware.network import HardwareNetwork
 
 UNKNOWN_KIND = declare(
     "IR060",
@@ -106,11 +109,29 @@ class Options:
 
 @dataclass
 class Result:
-    """What compiling a model gave: the last graph, notes and warnings, the files by name."""
+    """What compiling a model gave: the last graph, notes and warnings, the files by name.
+
+    `network` are the hardware layers; None where the passes did not come so far.
+    """
 
     graph: Graph
     diagnostics: list[Diagnostic] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    network: HardwareNetwork | None = None
+
+    @property
+    def registers(self) -> Program | None:
+        """The register program; None where the passes ended at an earlier level."""
+        from ai8xc.dialects.reg import Program
+
+        return Program.of(self.graph) if self.graph.level == "reg" else None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The cycles by layer; None for devices without a cycle model."""
+        from ai8xc.passes.estimate_cycles import estimate
+
+        return estimate(self.network.graph, self.network.device) if self.network else None
 
     def write(self, folder: str | Path, *, force: bool = False) -> None:
         """Write all files into a folder, or none; raises `Rejected` where that cannot be done."""
@@ -212,6 +233,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
         _keep_order(rejected, ctx)
         raise
     result.diagnostics = ctx.diagnostics
+    result.network = _hardware(ctx)
     if device and "report" in options.emit:
         result.files |= _report(recording, options, device, ctx.diagnostics)
     kinds = sorted(options.emit & backend.emits) if backend else []
@@ -384,6 +406,9 @@ def _samples(graph: Graph, sample: Array | None) -> list[Array]:
         raise _bad_sample(f"the network has {len(graph.inputs)} inputs")
     if sample.dtype.kind not in "fiu" or not np.isfinite(sample).all():
         raise _bad_sample("it must hold finite numbers")
+    if sample.dtype.kind in "iu" and sample.size and (sample.min() < -128 or sample.max() > 127):
+        low, high = sample.min(), sample.max()
+        raise _bad_sample(f"its integers go from {low} to {high}, those of pixels from -128 to 127")
     if sample.shape == wanted[: sample.ndim] and set(wanted[sample.ndim :]) == {1}:
         sample = sample.reshape(wanted)  # data of one column are sequences
     if sample.shape != wanted:
@@ -393,6 +418,12 @@ def _samples(graph: Graph, sample: Array | None) -> list[Array]:
 
 def _bad_sample(why: str) -> Rejected:
     return Rejected([BAD_SAMPLE.at(UNKNOWN, why=why)], unusable=True)
+
+
+def _hardware(ctx: PassContext) -> HardwareNetwork | None:
+    from ai8xc.passes.hardware.network import HardwareNetwork
+
+    return ctx.find(HardwareNetwork)
 
 
 def _keep_order(rejected: Rejected, ctx: PassContext) -> None:

@@ -11,6 +11,7 @@ COMMANDS: Final = (
     "compile",
     "check",
     "run",
+    "inspect",
     "evaluate",
     "quantize",
     "opt",
