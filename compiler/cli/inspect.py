@@ -64,6 +64,7 @@ def command(*, source: Path, device: Device, form: Format, **arguments: Unpack[A
     if source.is_dir() and arguments["html"]:
         raise click.UsageError("`--html` takes a model: a project does not hold the network")
     with reporting(Report(source.name)) as report:
+        manifest: Mapping[str, Any]
         if source.is_dir():
             from ai8xc.backends.firmware.project import edited_files, read_manifest
 
