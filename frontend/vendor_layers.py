@@ -328,6 +328,7 @@ class _Layer:
             calcx4=layer.calcx4 or options.calcx4,
             tcalc=tcalc,
             on_hit=self.step.on_hit,
+            simulated=self.step.simulated,
         )
 
     # What the hardware level cannot say

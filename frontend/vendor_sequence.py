@@ -149,7 +149,8 @@ class _Resolver:
         if layer.next_sequence is not None:
             step.following = self.target(step, "next_sequence", layer.next_sequence)
         if layer.simulated_sequence is not None:
-            step.simulated = self.target(step, "simulated_sequence", layer.simulated_sequence)
+            target = self.target(step, "simulated_sequence", layer.simulated_sequence)
+            step.simulated = None if target == step.following else target
         step.on_hit = layer.snoop_sequence
         if layer.weight_source is not None:
             step.weight_source = self.layer_of(step, "weight_source", layer.weight_source)

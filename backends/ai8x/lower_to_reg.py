@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -23,6 +23,7 @@ from ai8xc.ir.types import Array
 from ai8xc.passes.hardware.layer import HardwareLayer
 from ai8xc.passes.hardware.network import HardwareNetwork
 from ai8xc.passes.hardware.sample import Sample, SampleSums, channel_sums
+from ai8xc.passes.hardware.simulated import simulated
 from ai8xc.registers import RegisterError, RegisterMap, load_registers
 
 FIELD_OVERFLOW = declare(
@@ -55,11 +56,13 @@ class LowerToReg(Pass):
         registers = load_registers(device.name)
         sample = ctx.find(Sample)
         fed = feed(graph, sample.values) if sample is not None else {}
-        found = _layer_values(network, fed) if fed else {}
+        answer = HardwareNetwork.of(simulated(graph), device)
+        found = _layer_values(answer, fed) if fed else {}
         if found:
             ctx.give(SampleSums({n: channel_sums(found[n]) for n in found}))
-        ops = [*_program(network, registers, fed, found), *_unloads(network)]
-        attributes = (("device", device.name), ("outputs", graph.output_names))
+        expected = [(layer, found[layer.number]) for layer in answer.outputs] if found else []
+        ops = [*_program(network, registers, fed, expected), *_unloads(answer)]
+        attributes = (("device", device.name), ("outputs", answer.graph.output_names))
         named = make_graph(graph.name, "reg", map(_named, ops), (), attributes)
         outputs = tuple(op for op in named.ops if isinstance(op, reg.Unload))
         made = replace(named, outputs=outputs).having(**_interface(network))
@@ -103,7 +106,7 @@ def _program(
     network: HardwareNetwork,
     registers: RegisterMap,
     fed: Mapping[str, Array],
-    found: Mapping[int, Array],
+    expected: Sequence[tuple[HardwareLayer, Array]],
 ) -> Iterator[Op]:
     control = Control(network, registers)
     yield from control.init()
@@ -120,8 +123,8 @@ def _program(
     if network.settings.fifo:
         yield from image
     yield from control.handlers()
-    if found:
-        yield from expected_image([(layer, found[layer.number]) for layer in network.outputs])
+    if expected:
+        yield from expected_image(expected)
 
 
 def _configure(network: HardwareNetwork, registers: RegisterMap) -> Iterator[Op]:

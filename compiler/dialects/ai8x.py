@@ -72,7 +72,8 @@ class Mode:
 
     `chw`: the network's input lies one channel a memory, four pixels a word. `streaming`: the
     layer starts before its input is complete. The others exist on MAX78002. `on_hit`: the slot
-    of the layer that follows when a snooper hits.
+    of the layer that follows when a snooper hits. `simulated`: the slot of the layer that follows
+    for the sample, -1 for none, where a snooper makes it another one than the next.
     """
 
     chw: bool = False
@@ -81,6 +82,7 @@ class Mode:
     calcx4: bool = False
     tcalc: bool = False
     on_hit: int | None = None
+    simulated: int | None = None
 
 
 @op("ai8x.constant")
