@@ -53,8 +53,10 @@ class LayerBuilder:
         made: Op | None = None
         try:
             made = _Layer(self, step).make()
+            self.findings += _empty(made)
         except Rejected as rejected:
             self.findings += rejected.diagnostics
+            made = None
         if step.place in self.description.broken:
             del self.findings[before:]
         if made is None:
@@ -62,6 +64,15 @@ class LayerBuilder:
         self.values[step.index] = made
         self.previous = step
         return made
+
+
+def _empty(layer: Op) -> list[Diagnostic]:
+    """Return a finding about an output without pixels; raises `Rejected` where there is none."""
+    rows, columns = layer.type.shape[2:]
+    if min(rows, columns) > 0:
+        return []
+    size = f"{rows}x{columns}"
+    raise Rejected([known.DIM_OUT0.at(layer, layer=layer.name, size=size)])
 
 
 class _Layer:
@@ -127,7 +138,7 @@ class _Layer:
             return total // self.step.parts if self.builder.previous is None else total
         if self.layer.flatten:
             rows, columns = self.pooled()
-            return found // (rows * columns)
+            return max(1, found // (rows * columns))
         return found
 
     def stacked(self) -> bool:
@@ -148,7 +159,7 @@ class _Layer:
     def make(self) -> Op:
         """Return the layer; raises `Rejected` where it cannot be one."""
         self.check()
-        common = self.gathering() | {
+        common = self.gathered() | {
             "pool": self.pool(),
             "pool_first": self.layer.pool_first,
             "place": self.place(),
@@ -159,6 +170,32 @@ class _Layer:
         if self.step.operator == "none":
             return ai8x.Passthrough(**common)
         return self.weighted(common)
+
+    def gathered(self) -> dict[str, Any]:
+        """Return what is read; where that does not fit, data of the size that the layer wants."""
+        if not self.channels:
+            raise Rejected([known.CHAN_ZERO.at(self.loc("in_channels"), layer=self.step.name)])
+        self.check_pool()
+        try:
+            return self.gathering()
+        except Rejected as rejected:
+            self.builder.findings += rejected.diagnostics
+        parts = self.step.parts
+        shape = (1, self.channels * parts, *self.size)
+        given = Input(TensorType(shape, "i8"), name=f"{self.step.name}.input")
+        return {"xs": (given,), "parts": parts, "eltwise": self.step.eltwise or "none"}
+
+    def check_pool(self) -> None:
+        """Raise `Rejected` where no window fits into the data."""
+        pool = self.pool()
+        if pool is None:
+            return
+        dilations = pool.dilations or (1, 1)
+        numbers = zip(self.size, pool.kernel, pool.strides, dilations, strict=True)
+        if min((n + t - p - d + 1) // t for n, p, t, d in numbers) < 1:
+            size, window = ("x".join(map(str, pair)) for pair in (self.size, pool.kernel))
+            values = {"layer": self.step.name, "pool": window, "size": size}
+            raise Rejected([rules.tell(known.DIM_POOL0, self.loc(), values)])
 
     def weighted(self, common: dict[str, Any]) -> Op:
         weights = self.weights
@@ -213,8 +250,6 @@ class _Layer:
         """Return the fields that say how the inputs become operands."""
         parts, crop = self.step.parts, self.layer.in_crop or (0, 0)
         wanted: Shape = (self.channels * parts, *self.size)
-        if not self.channels:
-            raise Rejected([known.CHAN_ZERO.at(self.loc("in_channels"), layer=self.step.name)])
         fields: dict[str, Any] = {
             "xs": self.xs,
             "parts": parts,

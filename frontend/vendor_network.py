@@ -17,6 +17,7 @@ from ai8xc.ir.diag import Diagnostic, Rejected, errors
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
 from ai8xc.rules import description as known
+from ai8xc.rules.catalogue import check
 
 
 def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagnostic]]:
@@ -32,13 +33,22 @@ def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagn
     ops = list(_build(builder, run, options))
     findings += [*builder.findings, *_notes(description, run)]
     findings.sort(key=lambda finding: (finding.loc.line, finding.loc.column))
-    if errors(findings):
-        raise Rejected(findings)
-    outputs = _outputs(builder, run.order)
-    graph = make_graph(path.stem, "ai8x", ops, outputs)
+    graph = make_graph(path.stem, "ai8x", ops, _outputs(builder, run.order))
     snoop = tuple(description.network.snoop or ())
-    given = {"average_rounding": options.average_rounding or None, "snoop": snoop or None}
-    return graph.having(**given), findings
+    graph = graph.having(**options.network, snoop=snoop or None)
+    if errors(findings):
+        raise Rejected([*findings, *_limits(graph, options)])
+    return graph, findings
+
+
+def _limits(graph: Graph, options: NetworkOptions) -> list[Diagnostic]:
+    """Return the rules of the hardware that the layers break as far as they are known."""
+    if options.device is None:
+        return []
+    try:
+        return errors(check(graph, options.device))
+    except Rejected:
+        return []
 
 
 def _build(builder: LayerBuilder, run: Run, options: NetworkOptions) -> list[Op]:

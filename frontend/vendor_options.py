@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ai8xc.device import Device
@@ -17,15 +18,15 @@ class NetworkOptions:
     `skip` names weights that are not for this network, `skip_layers` the number of layers at the
     beginning that are left out. The run goes from `start_layer` to `stop_after`. `no_bias` lists
     layers without biases, None all of them. The others replace values of the start layer
-    (`input_offset`), of the last layer (`output_width`) or of all layers. `average_rounding`:
-    average pools round.
+    (`input_offset`), of the last layer (`output_width`) or of all layers. `network`
+    are settings of the run by field (`ai8xc.dialects.settings`).
     """
 
     device: Device | None = None
     weights: Path | None = None
     bias: Path | None = None
     input_shape: tuple[int, ...] | None = None
-    average_rounding: bool = False
+    network: Mapping[str, object] = field(default_factory=dict)
     skip: Skip = NOTHING
     skip_layers: int = 0
     start_layer: int = 0
@@ -38,6 +39,11 @@ class NetworkOptions:
     streaming_layers: frozenset[int] = frozenset()
     readahead: bool = False
     calcx4: bool = False
+
+    @property
+    def average_rounding(self) -> bool:
+        """Whether average pools round."""
+        return bool(self.network.get("average_rounding"))
 
     def without_bias(self, layer: int) -> bool:
         """Whether the biases of a layer are ignored."""

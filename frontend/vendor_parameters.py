@@ -152,8 +152,9 @@ def _arrays(path: Path, kind: str) -> list[Array]:
         if named:
             return named
         found = _numbered(archive, "a")
-        if not found and archive:
-            finding = ARRAY_NAMES.at(Loc(path.name), name=next(iter(archive)), file=path.name)
+        strange = [name for name in archive if name != "sample" and name[:1] not in "ab"]
+        if not found and strange:
+            finding = ARRAY_NAMES.at(Loc(path.name), name=strange[0], file=path.name)
             raise Rejected([finding], unusable=True)
     return list(found[0]) if len(found) == 1 and kind == "w" else found
 

@@ -16,6 +16,7 @@ from ai8xc.ir.types import Array
 SKIPPED: dict[str, tuple[str, ...]] = {
     "tests__test-(cifar10(-bias|-bias-quant4)?|(fashion)?mnist|mnist-extrasmallnet"
     "|speechcom-net7)": ("fc",),
+    "tests__test-mnist-(80)?wide(-q4)?": ("fc",),
     "tests__test-mnist-80expansion-q4": ("conv[34]", "fc"),
     "trained__ai85-kws20_v3-qat8-q": ("[!m]*",),
 }
@@ -59,7 +60,7 @@ class Given:
             self.weights,
             self.bias,
             self.sample.shape,
-            average_rounding="--avg-pool-rounding" in self.flags,
+            network={"average_rounding": True} if "--avg-pool-rounding" in self.flags else {},
             skip=Skip(patterns=skipped(self.yaml.name, self.weights.name)),
             start_layer=self.number("--start-layer") or 0,
             stop_after=self.number("--stop-after"),

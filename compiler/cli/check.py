@@ -116,9 +116,8 @@ def _survey(model: Path, device: Device, form: Format, arguments: Arguments) -> 
         from ai8xc.survey import read, survey_model
 
         options = _options(device, arguments)
-        rounding = bool(options.network.get("average_rounding"))
         sample = read_sample(arguments["sample"])
-        given = read(model, described(arguments, device, sample, rounding=rounding))
+        given = read(model, described(arguments, device, sample, options.network))
         found = survey_model(given, options)
         if arguments["html"] and given.graph is not None:
             from ai8xc.report.files import examine, write_page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -151,9 +152,12 @@ def described_options(command: F) -> F:
 
 
 def described(
-    arguments: DescribedArguments, device: Device | None, sample: Array | None, *, rounding: bool
+    arguments: DescribedArguments,
+    device: Device | None,
+    sample: Array | None,
+    network: Mapping[str, object],
 ) -> NetworkOptions:
-    """Return what goes with a description; `rounding`: average pools round."""
+    """Return what goes with a description; `network` are settings of the run."""
     from ai8xc.frontend.vendor_options import NetworkOptions
     from ai8xc.frontend.vendor_parameters import Skip
 
@@ -163,7 +167,7 @@ def described(
         arguments["weights"],
         arguments["bias"],
         None if sample is None else sample.shape,
-        average_rounding=rounding,
+        network=network,
         skip=Skip(arguments["skip_checkpoint_layers"], names),
         skip_layers=arguments["skip_yaml_layers"],
         start_layer=arguments["start_layer"],

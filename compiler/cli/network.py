@@ -49,15 +49,16 @@ _NUMBERS: Final[tuple[tuple[str, str, str], ...]] = (
 def network_options(command: F) -> F:
     """Add the options to a command."""
     for name, field, value, text in reversed(_FLAGS):
-        option = click.option(name, field, flag_value=value, default=None, help=text)
+        option = click.option(name, f"run_{field}", flag_value=value, default=None, help=text)
         command = option(command)
     for name, field, text in reversed(_NUMBERS):
-        command = click.option(name, field, type=Number(), default=None, help=text)(command)
+        command = click.option(name, f"run_{field}", type=Number(), help=text)(command)
     return command
 
 
 def network(arguments: Any) -> dict[str, object]:
     """Return the settings that differ from their defaults, by field."""
     fields = dict.fromkeys([field for _, field, *_ in _FLAGS] + [field for _, field, _ in _NUMBERS])
-    found = {field: arguments[field] for field in fields if arguments[field] is not None}
+    given = {field: arguments[f"run_{field}"] for field in fields}
+    found = {field: value for field, value in given.items() if value is not None}
     return found | ({"pipeline": True} if arguments["pipeline"] == ON else {})

@@ -36,6 +36,7 @@ def quantize_options(command: F) -> F:
             "--pipeline",
             is_flag=False,
             flag_value=ON,
+            type=str,
             metavar="TEXT",
             help="Passes instead of the default ones; alone: use the pipeline of max78002.",
         ),

@@ -1,0 +1,245 @@
+"""Vendor vectors through `ai8xc compile`: description and inputs in, the vendor's program out.
+
+Compared are the register accesses of every function in content and order, the memories word for
+word, the known answers and the outputs; the emulator then runs the files as they are. The default
+run is a sample; `--golden-all` runs all. What the vendor's tool refuses is refused.
+"""
+
+import json
+import re
+from collections import Counter
+
+import golden_corpus
+import numpy as np
+import pytest
+from golden_differences import DELIBERATE, REFUSED, kernel_words, listed
+from golden_rules import refused
+from vendor_command import compiled
+
+from ai8xc.backends.emulator import Emulator
+
+FILES = {"cnn_init", "cnn_configure", "cnn_start"}
+EVERY = 12  # of the sampled run
+
+NOT_OFFERED = [
+    (r".*__zero-unused", {"cnn_configure"}, "a defect: registers that are used are cleared"),
+]
+
+CAUSES = {
+    "activation_on_passthrough": "PASS-ACT",
+    "binary_and_1bit": "QUANT-MIX",
+    "binary_unsupported": "QUANT-BINARY",
+    "bypass_unsupported": "BYPASS",
+    "calcx4_channels_mod4": "CALCX4",
+    "calcx4_unsupported": "CALCX4",
+    "conv1d_eltwise": "CONV1D-ELT",
+    "conv1d_mp_pad": "CONV1D-MPPAD",
+    "depthwise_unsupported": "CONV2D-GROUPS|DW-CONV1D",
+    "dilation_2d": "CONV2D-DIL",
+    "dilation_out_offset": "DIL1D-OFFS",
+    "eltwise_multipass_limit": "ELT-MP",
+    "fast_fifo_chw_channels": "FFIFO-CHAN",
+    "fast_fifo_hwc_channels": "FFIFO-CHAN",
+    "fast_fifo_needs_riscv": "FFIFO-RISCV",
+    "fifo_go_unsupported": "NET-FIFOGO",
+    "fifo_processors": "FIFO-PROC",
+    "fifo_too_many_channels": "F?FIFO-CHAN",
+    "flatten_too_many_pixels": "FLAT-HW",
+    "in_dim_too_large": "DIM-MAX",
+    "input_exceeds_memory": "IN-MEM",
+    "input_shape_mismatch": "DIM-DATA",
+    "kernel_shape_mismatch": "KERNEL-WEIGHTS",
+    "layer_dims_missing": "SEQ-UNREACHED",
+    "link_layer_unsupported": "NET-LINK",
+    "next_sequence_unsupported": "SEQ-NEXT",
+    "oneshot_unsupported": "NET-ONESHOT",
+    "output_exceeds_memory": "OUT-MEM",
+    "output_pad_operator": "OPAD-OTHER",
+    "overwrite": "MEM-OVER-IN",
+    "pad_ge_kernel": "PAD-KERNEL",
+    "passthrough_map": "PASS-MAP",
+    "passthrough_pool_passes": "POOL-MP-PASS",
+    "passthrough_wide": "PASS-WIDTH",
+    "pipeline_unsupported": "NET-PIPE",
+    "pll_unsupported": "NET-PLL",
+    "pool_dilation_range": "POOL-DIL",
+    "pooled_dim_zero": "DIM-POOL0",
+    "processor_count_in": "PROC-COUNT",
+    "processor_count_out": "OPROC-COUNT",
+    "processors_missing": "PROC-MISSING",
+    "read_gap_unsupported": "RGAP-DEV",
+    "readahead_instance": "RDA-INST",
+    "readahead_unsupported": "RDA-DEV",
+    "snoop_unsupported": "NET-SNOOP",
+    "start_layer_beyond_end": "NET-START-RANGE",
+    "stream_buffer_overlap": "STREAM-BUF",
+    "stream_rollover_overlap2": "STREAM-INOUT",
+    "stream_start_field": "STREAM-START",
+    "streaming_final_pad": "STREAM-FINALPAD",
+    "stride_nonsquare": "STRIDE-FORM",
+    "too_many_layers": "NET-LAYERS",
+    "unknown_eltwise": "ELT-VALUE",
+    "weights_exceed_bits": "QUANT-FIT",
+    "wptr_inc_field": "WGAP-MAX",
+    "x2d_stride": "X2D-STRIDE",
+}
+"""The vendor's cause of a refusal, and the rule of ours that says the same."""
+
+OTHER_CAUSES = [
+    (r"test-ffs-nopad-multipass5-bias__ff.*", "DIM-OUT0", "sizes below 0, whatever the offset"),
+    (r"test-flatten-bias__start-layer_1", "DIM-DATA", "the input is not that of the second layer"),
+    (r"test-mpadd-128__start-layer_1", "SEQ-IN-FWD", "the layer that is read is left out"),
+    (r".*__(deepsleep|max-speed|one-shot|snoop-loop)", "", "an option that is not offered"),
+]
+"""Networks that are refused for a reason that stands in front of the vendor's."""
+
+ACCEPTED = [
+    (r"r14_concat_unequal", "a defect: joined tensors may have different channels"),
+]
+"""Networks that the vendor's tool refuses without need."""
+
+
+def pytest_generate_tests(metafunc):
+    every = metafunc.config.getoption("--golden-all")
+    if golden_corpus.golden_folder() is None:
+        reason = "no vectors: set AI8XC_GOLDEN or provide ../shared/golden"
+        found = [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="none")]
+        for name in {"entry", "verdict"} & set(metafunc.fixturenames):
+            metafunc.parametrize(name, found)
+        return
+    if "entry" in metafunc.fixturenames:
+        entries = golden_corpus.entries()
+        chosen = entries if every else [e for i, e in enumerate(entries) if i % EVERY == 0]
+        metafunc.parametrize("entry", chosen, ids=lambda entry: entry.id)
+    if "verdict" in metafunc.fixturenames:
+        found, seen = [], Counter()
+        for code, case, path in refused():
+            seen[code] += 1
+            if every or seen[code] <= 2:
+                found.append(pytest.param((code, case, path), id=f"{case['device']}-{path.name}"))
+        metafunc.parametrize("verdict", found)
+
+
+def test_refused_for_the_same_cause(verdict, tmp_path):
+    code, case, path = verdict
+    other = listed(path.name, OTHER_CAUSES)
+    try:
+        found = compiled(path, case, tmp_path)
+    except LookupError:
+        assert other
+        return
+    if listed(path.name, ACCEPTED):
+        assert found.code == 0
+        assert wrong_on_emulator(case, found) == 0
+        return
+    wanted = other[1] if other else CAUSES[code]
+    if not wanted:
+        pytest.skip("an option that is not offered")
+    assert found.code in (1, 2)
+    assert any(re.fullmatch(wanted, rule) for rule in found.rules), found.rules
+
+
+def test_same_program(entry, tmp_path, record_property):
+    case = json.loads((entry.path / "case.json").read_text())
+    deliberate, excuse = listed(entry.name, DELIBERATE), listed(entry.name, REFUSED)
+    record_property("vendor", (entry.device, bool(deliberate), bool(excuse)))
+    found = compiled(entry.path, case, tmp_path)
+    if excuse:
+        assert found.code == 1
+        assert found.rules
+        return
+    assert found.code == 0, found.text
+    differing = differences(golden_corpus.Program(entry.path), found)
+    assert differing == (deliberate[1] & PARTS if deliberate else set())
+    assert wrong_on_emulator(case, found) == 0
+
+
+PARTS = {*FILES, "kernels", "biases", "input", "answer", "unload", "outputs"}
+
+
+def differences(golden, found):
+    """The parts of a program that are not the vendor's."""
+    arrays, ours = golden.arrays, found.arrays
+    differing = {
+        name
+        for name in golden.meta["phases"]
+        if [access(*a) for a in golden.phase(name)] != found.functions[name]
+    }
+    pairs = {
+        "kernels": (kernel_words(arrays), "weights"),
+        "biases": ([arrays["bias_addr"], arrays["bias_val"]], "bias"),
+        "input": (input_words(golden), "input"),
+    }
+    for part, (theirs, name) in pairs.items():
+        if not same(theirs, [ours[f"{name}_address"], ours[f"{name}_value"]]):
+            differing.add(part)
+    order = np.argsort(ours["expected_address"], kind="stable")
+    words = [ours[f"expected_{name}"][order] for name in ("address", "mask", "value")]
+    if not same([arrays[f"kat_{name}"] for name in ("addr", "mask", "val")], words):
+        differing.add("answer")
+    key = "unload_words_chw" if "unload_words_chw" in arrays else "unload_words"
+    if key in arrays and not np.array_equal(arrays[key], ours["unload"]):
+        differing.add("unload")
+    return differing
+
+
+def access(address, value, mask, kind):
+    """An access as `registers.json` has it."""
+    if kind == 0:
+        return [address, value]
+    return {"op": ("", "poll", "check")[kind], "address": address, "mask": mask, "value": value}
+
+
+def input_words(golden):
+    """Addresses and words of the input; a FIFO's are pushed word by word to all ports."""
+    arrays = golden.arrays
+    if golden.meta["input_mode"] == "memory":
+        return arrays["input_addr"], arrays["input_val"]
+    ports = golden.meta["fifo_ports"]
+    words = np.stack([arrays[f"fifo_{fifo}"] for fifo, *_ in ports], axis=1)
+    addresses = np.tile([address for _, address, *_ in ports], len(words))
+    return addresses, words.reshape(-1)
+
+
+def same(theirs, ours):
+    return all(np.array_equal(a, b) for a, b in zip(theirs, ours, strict=True))
+
+
+def wrong_on_emulator(case, found):
+    """How many words of the known answer the files do not give on the emulator."""
+    emulator, arrays = Emulator(case["device"]), found.arrays
+    play(emulator, found.functions["cnn_init"])
+    write(emulator, arrays, "weights")
+    write(emulator, arrays, "bias")
+    play(emulator, found.functions["cnn_configure"])
+    pushes = "fifo" in case.get("input_mode", "")
+    if not pushes:
+        write(emulator, arrays, "input")
+    play(emulator, found.functions["cnn_start"])
+    if pushes:
+        write(emulator, arrays, "input")
+    words = zip(
+        *(arrays[f"expected_{n}"].tolist() for n in ("address", "mask", "value")), strict=True
+    )
+    while not emulator.idle and case.get("flags") == ["--one-shot"]:
+        play(emulator, found.functions["cnn_continue"])
+    return sum(emulator.read(address) & mask != value for address, mask, value in words)
+
+
+def play(emulator, accesses):
+    """Execute accesses of `registers.json`."""
+    for one in accesses:
+        if isinstance(one, list):
+            emulator.write(*one)
+        else:
+            assert emulator.read(one["address"]) & one["mask"] == one["value"]
+
+
+def write(emulator, arrays, name):
+    """Write an image, runs of words at once."""
+    address = arrays[f"{name}_address"].astype(np.int64)
+    value = arrays[f"{name}_value"]
+    cuts = np.flatnonzero(np.diff(address) != 4) + 1
+    for places, words in zip(np.split(address, cuts), np.split(value, cuts), strict=True):
+        if len(places):
+            emulator.write_block(int(places[0]), words)

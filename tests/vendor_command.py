@@ -1,0 +1,121 @@
+"""Vendor vectors through the command line: the description and its inputs in, files out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from click.testing import CliRunner
+from golden_options import Given
+
+from ai8xc.cli.main import cli
+from ai8xc.ir.types import Array
+
+WITHOUT_EFFECT = {
+    "--old-kernel-loader": "obsolete: another loader in the C code, the same kernels",
+    "--fixed-input": "obsolete: an input of constants for register simulations",
+    "--no-unload": "code only",
+    "--no-kat": "code only",
+    "--max-checklines": "code only",
+    "--init-tram": "obsolete: clears the row buffers in code",
+    "--zero-unused": "a listed defect: clears registers that are used",
+    "--apb-base": "obsolete: another base address",
+    "--snoop-loop": "obsolete: an endless loop for register simulations",
+    "--max-proc": "a debugging option that is not offered",
+    "--unroll-8bit": "code only",
+    "--verify-kernels": "code only",
+    "--verify-writes": "code only",
+    "--stop-start": "obsolete: code that stops and goes on",
+    "--mlator": "code only",
+    "--softmax": "code only",
+    "--energy": "code only",
+    "--boost": "code only",
+    "--deepsleep": "code only",
+    "--max-speed": "code only",
+    "--clock-divider": "code only",
+    "--riscv-debug": "code only",
+    "--timer": "code only",
+    "--synthesize-input": "the input is synthesised before it is given",
+}
+"""Options that the command has not, or not yet, and why the registers are the same."""
+
+WITH_VALUE = {"--max-checklines", "--apb-base", "--max-proc", "--unroll-8bit", "--boost",
+              "--clock-divider", "--timer", "--synthesize-input"}  # fmt: skip
+
+
+def known_options() -> set[str]:
+    """Every option of `ai8xc compile`."""
+    command = cli.get_command(click.Context(cli), "compile")
+    assert command is not None
+    return {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+
+
+def translated(flags: list[str]) -> list[str]:
+    """The vendor's arguments as ours; those without effect on registers are left out."""
+    known, found = known_options(), []
+    words = iter(flags)
+    for word in words:
+        if word in known:
+            found.append(word)
+        elif word in WITHOUT_EFFECT:
+            if word in WITH_VALUE:
+                next(words)
+        elif word.startswith("-"):
+            raise LookupError(f"the vendor's option {word} is not in the table")
+        else:
+            found.append(word)
+    return found
+
+
+def synthesised(sample: Array, flags: list[str]) -> Array:
+    """The sample as the vendor's option makes it: each block of words is the one before plus N."""
+    if "--synthesize-input" not in flags:
+        return sample
+    step = int(flags[flags.index("--synthesize-input") + 1], 16)
+    channels, *_ = sample.shape
+    pixels = (sample.reshape(channels, -1).T.astype(np.int64) & 0xFF) << 8 * np.arange(channels)
+    words = pixels.sum(axis=1)
+    for i in range(8, len(words)):
+        words[i] = (words[i - 8] + step) & ((1 << 8 * channels) - 1)
+    lanes = (words[:, None] >> 8 * np.arange(channels)) & 0xFF
+    return np.asarray(lanes.T.astype(np.uint8).view(np.int8).reshape(sample.shape))
+
+
+@dataclass
+class Outcome:
+    """What the command did: exit code, rules of its findings, files."""
+
+    code: int
+    text: str
+    rules: list[str] = field(default_factory=list)
+    functions: dict[str, list[Any]] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)
+
+
+def compiled(folder: Path, case: dict[str, Any], work: Path, *more: str) -> Outcome:
+    """Run `ai8xc compile` on a vector."""
+    given = Given(folder, case)
+    np.save(work / "sample.npy", synthesised(given.sample, given.flags))
+    arguments = ["compile", str(given.yaml), "--weights", str(given.weights)]
+    arguments += ["--sample", str(work / "sample.npy"), "--device", case["device"]]
+    arguments += ["-o", str(work / "out"), "--force", "--emit", "registers", "--format", "json"]
+    arguments += ["--bias", str(given.bias)] if given.bias else []
+    skip = ",".join(given.options.skip.patterns)
+    arguments += ["--skip-weights", skip] if skip else []
+    result = CliRunner().invoke(cli, [*arguments, *translated(given.flags), *more])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    outcome = Outcome(result.exit_code, result.output)
+    if result.exit_code != 2 or result.stderr.startswith("{"):
+        told = json.loads(result.stderr)["diagnostics"]
+        outcome.rules = [d["rule"] for d in told if d["severity"] == "error"]
+    if result.exit_code == 0:
+        content = json.loads((work / "out" / "registers.json").read_text())
+        outcome.functions = {f["name"]: f["writes"] for f in content["functions"]}
+        with np.load(work / "out" / "memory.npz") as stored:
+            outcome.arrays = {name: stored[name] for name in stored.files}
+    return outcome
