@@ -20,6 +20,16 @@ NOT_REPRODUCED: Final = [
         "needs the debugging option that limits the processors of a pass, which is not offered",
     ),
     (
+        r"test-cifar10-chw\+bias|test-fifostream-cifar-hwc\+bias__fifo",
+        {"BIAS-HOLES"},
+        "a defect: kernels are stored with the gaps of the output map, biases without",
+    ),
+    (
+        r"test-fifostream-group-notvga64x48-hwc__(fifo|ffifo-rv|ffquad-rv)",
+        {"FIFO-LANES"},
+        "a defect: two of the three channels are never pushed",
+    ),
+    (
         r"test-multilayer-eltwise",
         {"MEM-OVER-IN"},
         "the registers interleave the pixels of what the known answer splits by channels",

@@ -141,6 +141,7 @@ def _diagnostic(rule: Rule, finding: Finding, device: Device) -> Diagnostic:
 def import_rules() -> None:
     """Import the modules whose rules this package declares, in the order of the manual."""
     from ai8xc.rules import (  # noqa: F401 - they register
+        defects,
         fifo,
         inputs,
         memory,

@@ -1,0 +1,52 @@
+"""Placements that the vendor's tool accepts and that cannot give the known answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ai8xc.rules.catalogue import Finding, found, layer_rule
+from ai8xc.rules.view import LayerView, NetworkView, lowest
+
+
+@layer_rule(
+    "BIAS-HOLES", "2.9", limit="output processors without gaps", title="biases without gaps"
+)
+def bias_holes(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
+    """`{layer}` has biases, and gaps in its output processors {mask:#018x}
+
+    Kernels are stored with the gaps of the output processors, biases without: the outputs behind
+    a gap would get the bias of another one.
+    """
+    if layer.place is None or not layer.biased or layer.groups > 1:
+        return
+    mask = int(layer.place.output_processors)
+    packed = mask >> lowest(mask) if mask else 0
+    if packed & (packed + 1):
+        yield found(layer, mask=mask)
+
+
+@layer_rule(
+    "FIFO-LANES",
+    "2.14",
+    limit="four channels a group, in the order of the groups",
+    title="lanes of FIFOs",
+)
+def fifo_lanes(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
+    """channel {channel} of the FIFO data goes to processor {pushed}, `{layer}` reads it at {read}
+
+    A word carries four channels of a pixel to the first four processors of a group; the next four
+    channels go to the next group in use. Channels that are spread otherwise are never pushed.
+    """
+    place, device = layer.place, network.device
+    if place is None or layer.order or not network.settings.fifo or layer.op.mode.chw:
+        return
+    step, lanes = device.processors_per_group, device.processors_per_memory
+    used = [group for group in range(device.groups) if layer.in_group(place.processors, group)]
+    read = [p for p in range(device.processors) if place.processors >> p & 1]
+    for channel, processor in enumerate(read):
+        turn, lane = divmod(channel, lanes)
+        pushed = step * used[turn] + lane if turn < len(used) else -1
+        if pushed != processor:
+            where = pushed if pushed >= 0 else "none"
+            yield found(layer, channel=channel, pushed=where, read=processor)
+            return
