@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -106,7 +106,7 @@ def _program(
     network: HardwareNetwork,
     registers: RegisterMap,
     fed: Mapping[str, Array],
-    expected: Sequence[tuple[HardwareLayer, Array]],
+    expected: list[tuple[HardwareLayer, Array]],
 ) -> Iterator[Op]:
     control = Control(network, registers)
     yield from control.init()
