@@ -15,6 +15,7 @@ COMMANDS: Final = (
     "evaluate",
     "quantize",
     "opt",
+    "reduce",
     "passes",
     "devices",
     "rules",
