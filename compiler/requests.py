@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
-from ai8xc.device import Device
-from ai8xc.ir.diag import Diagnostic
+from ai8xc.device import Device, Feature
+from ai8xc.dialects.settings import Settings
+from ai8xc.ir.diag import Diagnostic, declare
 from ai8xc.ir.loc import UNKNOWN
 from ai8xc.rules import description as rules
+
+UNKNOWN_SETTING = declare(
+    "AX131",
+    "{device} has no setting `{setting}`",
+    """Some settings of a run exist on MAX78002 only: a start before the first FIFO word, layers
+    that are linked, stop one by one or start elsewhere than at 0, snoopers.""",
+)
+SHARED_CORE = declare(
+    "AX132",
+    "`prefix` and `riscv` cannot be used together",
+    """The interrupt of the accelerator has one handler on the RISC-V core, under a name that cannot
+    have a prefix.""",
+)
+
+FEATURES: Final[tuple[tuple[str, Feature], ...]] = (
+    ("fifo_go", "fifo-go"),
+    ("link_layers", "link-layer"),
+    ("start_layer", "link-layer"),
+    ("one_shot", "one-shot"),
+    ("snoop", "snoop"),
+)
+"""Setting, and the feature that it needs where it does not have its default."""
 
 
 def check_requests(network: Mapping[str, object], device: Device) -> Iterator[Diagnostic]:
@@ -25,3 +49,10 @@ def check_requests(network: Mapping[str, object], device: Device) -> Iterator[Di
         yield rules.FFIFO_RISCV.at(UNKNOWN)
     if network.get("one_shot") and network.get("timer") is not None:
         yield rules.NET_ONESHOT_TIMER.at(UNKNOWN)
+    if network.get("prefix") and network.get("riscv"):
+        yield SHARED_CORE.at(UNKNOWN)
+    default = Settings()
+    for name, feature in FEATURES:
+        asked = network.get(name, getattr(default, name)) != getattr(default, name)
+        if asked and not device.has(feature):
+            yield UNKNOWN_SETTING.at(UNKNOWN, device=device.name, setting=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x, q
@@ -15,6 +15,9 @@ from ai8xc.passes.layers import rules
 from ai8xc.passes.layers.builder import Builder
 from ai8xc.passes.widen_binary import widened
 from ai8xc.rules.catalogue import check
+
+PLACED: Final = ("IN-MEM", "OUT-MEM")
+"""Rules about data memory: placement can let layers stream, and says what does not fit."""
 
 
 @register
@@ -67,7 +70,8 @@ class FuseLayers(Pass):
         """Report what exceeds the limits of the device."""
         layers = ai8x.layers(graph.ops)
         for finding in errors(check(graph, device)):
-            ctx.report(finding)
+            if finding.rule.id not in PLACED:
+                ctx.report(finding)
         pools = [layer.pool for layer in layers if layer.pool and layer.pool.average]
         if len({pool.rounding for pool in pools}) > 1:
             help = "round all averages, or none"

@@ -45,6 +45,7 @@ _LAYERS: Final[Sequence[tuple[str, str]]] = (
     ("fit-slices", "the passes above give more rows and columns than are wanted"),
     ("fuse-layers", "one layer for each op with weights; the rest joins the layers that read it"),
     ("widen-binary", "what layers store is known now, and how many columns that takes is not yet"),
+    ("stop-after", "layers have their numbers now, and no place yet"),
     ("insert-copies", "a tensor that no layout serves for all its readers exists twice"),
     ("place-layers", "processors, offsets and kernel columns depend on each other: one search"),
     ("check-placement", "a second opinion follows every byte before registers are made of it"),

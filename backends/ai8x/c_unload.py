@@ -6,9 +6,9 @@ Source: register description, section 5.10; memory description, section 3.7.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ai8xc.backends.ai8x.c_names import CNames
+from ai8xc.backends.ai8x.c_names import CNames, hexadecimal
 from ai8xc.backends.ai8x.templates import template
 from ai8xc.dialects.reg import Program, Unload
 from ai8xc.registers import WORD_BYTES
@@ -68,13 +68,19 @@ class UnloadCode:
     helpers: set[str]
     padding: bool
     """The last word of the buffer is not filled by outputs alone."""
+    transposes: bool = False
+    """Bytes go through the byte transposer where it can be used."""
+    groups: set[int] = field(default_factory=set)
+    """Groups whose byte transposer is used."""
 
     def statements(self, unload: Unload, found: list[Segment], last: bool) -> list[str]:
         """Return the statements of one output."""
         pixels = unload.rows * unload.columns
         lines = []
         for segment in found:
-            if pixels == 1:
+            if self.transposes and transposable(segment, unload.wide, pixels):
+                lines += self._transposed(segment, pixels)
+            elif pixels == 1:
                 lines += self._single(segment, unload.wide, last and segment is found[-1])
             else:
                 lines.append(self._planes(segment, unload.wide, pixels))
@@ -95,6 +101,39 @@ class UnloadCode:
             return [f"    out_buf[{at}] = {data}{mask};"]
         return [self._planes(s, wide, 1)]
 
+    def _transposed(self, s: Segment, pixels: int) -> list[str]:
+        """One channel after the other; the pointers are those of layer 0 (section 5.10)."""
+        self.helpers.add("unload_mlator")
+        self.groups.add(s.group)
+        names, registers = self.names, self.names.registers
+        shift = registers.memory("data").stride.bit_length() - 3  # pointers count words
+        pointer = registers.encode("WPTR_BASE", pointer=s.memory << shift | s.word)
+        lines = [f"    {names.register('WPTR_BASE', s.group, 0)} = {hexadecimal(pointer)};"]
+        lines.append(f"    {names.register('LCTL2', s.group, 0)} = 0;")
+        ctl, mlat = names.register("CTL", s.group), names.register("MLAT", s.group)
+        for number in range(s.channels):
+            mode = registers.encode("CTL", clock_enable=1, mlator=1, mlator_lane=s.lane + number)
+            target = (s.target + number * pixels) // WORD_BYTES
+            lines.append(
+                f"    unload_mlator(&out_buf[{target}], &{ctl}, &{mlat},"
+                f" {hexadecimal(mode)}, {pixels // WORD_BYTES}u);"
+            )
+        return lines
+
+    def around(self, lines: list[str]) -> list[str]:
+        """Return statements that keep the registers which the transposer needs."""
+        names = self.names
+        before, after = [], []
+        for group in sorted(self.groups):
+            clock = names.registers.encode("CTL", clock_enable=1)
+            for register in ("WPTR_BASE", "LCTL2"):
+                kept = f"{register.lower()}_{group}"
+                place = names.register(register, group, 0)
+                before.append(f"    const uint32_t {kept} = {place};")
+                after.append(f"    {place} = {kept};")
+            after.append(f"    {names.register('CTL', group)} = {hexadecimal(clock)};")
+        return [*before, *lines, *([""] if after else []), *after]
+
     def _planes(self, s: Segment, wide: bool, pixels: int) -> str:
         full = s.channels == LANES and s.lane == 0 and pixels % 4 == 0
         if wide:
@@ -112,17 +151,22 @@ class UnloadCode:
         return f"    {helper}(&out[{s.target}], &{source}, {s.step}u, {rest});"
 
 
+def transposable(s: Segment, wide: bool, pixels: int) -> bool:
+    """Whether the byte transposer can unload: whole words of bytes, one pass (section 5.10)."""
+    return not wide and s.step == 1 and pixels % WORD_BYTES == 0 and s.target % WORD_BYTES == 0
+
+
 def output_bytes(unload: Unload) -> int:
     """Return the bytes of an output in the buffer."""
     size = WORD_BYTES if unload.wide else 1
     return unload.channels * unload.rows * unload.columns * size
 
 
-def unload_function(program: Program, names: CNames) -> str:
+def unload_function(program: Program, names: CNames, *, transposes: bool = False) -> str:
     """Return `cnn_unload` with the helpers that it needs."""
     instances = program.registers.memory("data").instances
     total = sum(map(output_bytes, program.unloads))
-    code = UnloadCode(names, set(), padding=total % WORD_BYTES != 0)
+    code = UnloadCode(names, set(), total % WORD_BYTES != 0, transposes)
     lines: list[str] = []
     at = 0
     for unload in program.unloads:
@@ -137,7 +181,7 @@ def unload_function(program: Program, names: CNames) -> str:
         head.append("    uint8_t *const out = (uint8_t *)out_buf;")
     if code.padding:
         lines.insert(0, f"    out_buf[{total // WORD_BYTES}] = 0; /* padding */")
-    body = "\n".join([*head, *lines]).strip("\n")
+    body = "\n".join([*head, *code.around(lines)]).strip("\n")
     helpers = [template(f"{name}.c") for name in sorted(code.helpers)]
     function = f"int cnn_unload(uint32_t *out_buf)\n{{\n{body}\n\n    return CNN_OK;\n}}"
     return "\n".join([*helpers, function])

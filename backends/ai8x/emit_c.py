@@ -36,8 +36,6 @@ SWITCH_DELAY_MS: Final = {"max78000": 0, "max78002": 10}
 MAX_CLASSES: Final = 4096
 """Outputs up to which the error bound of the softmax holds."""
 
-TIMER: Final = "\n/* Timer that measures the inference */\n#define CNN_INFERENCE_TIMER MXC_TMR0\n"
-
 
 @dataclass(frozen=True)
 class CProject:
@@ -147,7 +145,8 @@ class CProject:
             summary="\n".join(summary),
             outputs=outputs,
             output_words=-(-sum(map(output_bytes, unloads)) // WORD_BYTES),
-            timer=TIMER,
+            timer=fill("timer.h", timer=self.settings.timer) if not self.settings.energy else "",
+            signals=self._signals(),
             handler=self._handler,
             handler_note="" if self.settings.riscv else "; cnn_enable() installs it",
             unload_layout="channel by channel, row by row",
@@ -157,7 +156,7 @@ class CProject:
         names = CNames(self.program.registers)
         start = [names.statement(a) for a in self.program.function("cnn_start").accesses]
         configure = ConfigureCode(self.program, names, self.groups, self._titles())
-        unload = unload_function(self.program, names)
+        unload = unload_function(self.program, names, transposes=self.settings.mlator)
         delay = SWITCH_DELAY_MS[self.device.name]
         parts = {
             "layers": self._layers(),
@@ -178,6 +177,8 @@ class CProject:
             "power_delay": f"    MXC_Delay(MXC_DELAY_MSEC({delay}));\n" if delay else "",
             "wait_pll": template("wait_pll.c") if self.pll else "",
             "handler": self._handler,
+            "complete": "" if self.settings.energy else "    CNN_COMPLETE;\n",
+            "started": "" if self.settings.energy else "    CNN_START;\n",
             **self._interrupt(),
         }
         parts |= {"registers": names.macros(), "fields": names.field_macros()}
@@ -258,9 +259,6 @@ class CProject:
         return fill("bias.c", loads="\n".join(loads)).rstrip()
 
     def _main(self) -> str:
-        start = "        (void)cnn_start();"
-        load = "        load_input();"
-        run = [start, load] if self.program.pushes else [load, start]
         parts = {
             "inputs": input_arrays(self.program),
             "load_input": load_input(self.program),
@@ -270,7 +268,10 @@ class CProject:
             "clock_source": f"MXC_S_GCR_PCLKDIV_CNNCLKSEL_{'IPLL' if self.pll else 'PCLK'}",
             "clock_divider": f"MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV{self._divider}",
             **self._core(),
-            "run": "\n".join([*self._divide(), *run]),
+            "run": "\n".join(self._run()),
+            "boost_on": self._boost("enable"),
+            "boost_off": self._boost("disable"),
+            **self._energy(),
         }
         return fill("main.c", name=self.name, **parts)
 
@@ -295,6 +296,47 @@ class CProject:
             "end": "",
             "done": f"    /* Wake the Arm core */\n{done}",
         }
+
+    def _run(self) -> list[str]:
+        """Return the statements of one inference."""
+        settings = self.settings
+        run = self._once()
+        if settings.one_shot:
+            layers = self._titles()
+            run.append(fill("one_shot.c", layers=len(layers) - 1).rstrip())
+        if settings.energy:
+            run = ["        measure_energy();", *run]
+        return [*self._divide(), *run]
+
+    def _once(self) -> list[str]:
+        """Return the statements that load the input, start, and wait."""
+        calls = ["load_input()", "(void)cnn_start()"]
+        if self.program.pushes:
+            calls.reverse()
+        if self.settings.stop_start:
+            calls += ["(void)cnn_stop()", "(void)cnn_continue()"]
+        return [f"        {call};" for call in (*calls, "wait_for_cnn()")]
+
+    def _energy(self) -> dict[str, str]:
+        """Return what measures energy, step by step."""
+        if not self.settings.energy:
+            return {"measure": "", "idle": ""}
+        load = "" if self.program.pushes else template("energy_input.c")
+        measure = fill("energy.c", input=load, inference="\n".join(self._once()))
+        return {"measure": measure, "idle": template("idle.c")}
+
+    def _boost(self, what: str) -> str:
+        """Return the call that turns the boost circuit on or off, nothing without one."""
+        if not self.settings.boost:
+            return ""
+        port, pin = self.settings.boost.split(".")
+        call = f"(void)cnn_boost_{what}(MXC_GPIO{port}, MXC_GPIO_PIN_{pin});\n"
+        return f"    {call}" if what == "enable" else f"        {call}"
+
+    def _signals(self) -> str:
+        """Return the macros that tell the outside what is at work."""
+        gpio = self.settings.energy and self.device.has("pll")
+        return template(f"signals_{'gpio' if gpio else 'led'}.h").rstrip()
 
     def _divide(self) -> list[str]:
         """Return the statements that take the PLL to full speed, if the network may run so."""

@@ -13,7 +13,7 @@ from ai8xc.backends.emulator.findings import Finding
 
 GCR: Final = 0x4000_0000
 POWER: Final = 0x4000_5800
-TIMER: Final = 0x4001_0000
+TIMERS: Final = (0x4001_0000, 0x4001_1000, 0x4001_2000, 0x4001_3000)
 DELAY: Final = 0x4000_F000
 TEXT: Final = 0x4000_F004
 PRINT: Final = 0x4000_F008
@@ -75,7 +75,7 @@ class Chip:
 
     def read(self, address: int) -> int:
         """Read a register."""
-        if address == TIMER:
+        if address in TIMERS:
             return self.microseconds()
         word = self.words.get(address, 0)
         if address == IPLL and word & IPLL_ENABLED:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ai8xc.backends.emulator import Emulator
 from ai8xc.backends.emulator.findings import Finding
+from ai8xc.backends.emulator.trace import LayerTrace
 from ai8xc.backends.firmware.build import FLASH, RAM, Firmware
 from ai8xc.backends.firmware.bus import Bus
 from ai8xc.backends.firmware.chip import BOOT_ADDRESS, EXIT, RISCV_EXIT, RISCV_INTERRUPTS, Chip
@@ -279,8 +280,13 @@ class Machine:
         """The network has run inside this write: the interrupt follows when its time is over."""
         groups = {memory // 4 for layer in self.emulator.layers for memory in layer.read.memories}
         self.findings |= dict.fromkeys(self.chip.unpowered(groups))
-        cycles = sum(layer.cycles or 0 for layer in self.emulator.layers)
+        cycles = sum(_cycles(layer) for layer in self.emulator.layers)
         self._ends = self._clock + cycles * self._mhz // self._cnn_mhz + 1
+
+
+def _cycles(layer: LayerTrace) -> int:
+    """Return the cycles of a layer; one for each value of its output where no model is known."""
+    return layer.output.size if layer.cycles is None else layer.cycles
 
 
 class _RiscV:

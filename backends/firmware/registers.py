@@ -56,11 +56,23 @@ class RegisterEngine:
             self._call("cnn_start")
         if not self.emulator.interrupt:
             raise EngineError("the network does not finish")
+        for _ in range(self._stops()):
+            self._call("CNN_ISR")
+            self._call("cnn_continue")
         self._call("CNN_ISR")
 
     def outputs(self) -> list[Array]:
         """Return the outputs of the last run, channels x rows x columns."""
         return self._outputs.read(self.words)
+
+    def _stops(self) -> int:
+        """Return how often the network stops between layers: never but in one-shot mode."""
+        ctl = self._registers.register("CTL").fields.get("one_shot")
+        if ctl is None or not ctl.of(self.emulator.read(self._registers.address("CTL"))):
+            return 0
+        writes = (w for w in self.project.functions["cnn_configure"] if isinstance(w, list))
+        places = (self._registers.locate(address) for address, _ in writes)
+        return len({p.layer for p in places if p and p.register.scope == "layer"}) - 1
 
     def words(self, address: int, count: int) -> Array:
         """Return words of the data memories."""

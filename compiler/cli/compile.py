@@ -84,6 +84,8 @@ def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Ar
     folder, force = arguments["output"], arguments["force"]
     if folder is None and arguments["dump_ir"] is None:
         raise click.UsageError("nothing to write: give `-o DIR` or `--dump-ir DIR`")
+    if arguments["prove"] and arguments["stop_after"] is not None:
+        raise click.UsageError("`--prove` compares whole networks: leave out `--stop-after`")
     with reporting(Report(model.name, form, device, "nothing was written")) as report:
         from ai8xc.driver import compile_graph, load_described
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import click
@@ -9,6 +10,35 @@ import click
 from ai8xc.cli.common import F
 from ai8xc.cli.described import Number
 from ai8xc.cli.quantizing import ON
+
+
+class Pattern(click.ParamType[str]):
+    """Text of a certain form."""
+
+    form = ""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Return the text."""
+        if not re.fullmatch(self.form, str(value)):
+            self.fail(f"`{value}` is no {self.name}", param, ctx)
+        return str(value)
+
+
+class PortPin(Pattern):
+    """A GPIO pin, as `2.5`."""
+
+    name = "port and pin"
+    form = r"[0-3]\.([0-9]|[12][0-9]|3[01])"
+
+
+class Identifier(Pattern):
+    """A name in C."""
+
+    name = "name in C"
+    form = r"[A-Za-z][A-Za-z0-9_]*"
+
 
 _FLAGS: Final[tuple[tuple[str, str, object, str], ...]] = (
     ("--fifo", "input_mode", "fifo", "Load the input through the FIFOs."),
@@ -22,6 +52,9 @@ _FLAGS: Final[tuple[tuple[str, str, object, str], ...]] = (
     ("--powerdown", "power_down", True, "Switch off groups of processors that are not used."),
     ("--zero-sram", "zero_memories", True, "Clear all memories first."),
     ("--write-zero-registers", "write_zeros", True, "Write registers that are 0, too."),
+    ("--stop-start", "stop_start", True, "Stop the network once and continue, to test it."),
+    ("--mlator", "mlator", True, "Unload 8-bit outputs through the byte transposer."),
+    ("--energy", "energy", True, "Measure energy: run each step 100 times."),
     ("--riscv", "riscv", True, "Run the network on the RISC-V core."),
     ("--link-layer", "link_layers", True, "Every layer names the next one (max78002)."),
     ("--pll", "pll", True, "Run the accelerator on the PLL, as is usual (max78002)."),
@@ -29,7 +62,7 @@ _FLAGS: Final[tuple[tuple[str, str, object, str], ...]] = (
     ("--ext-rdy", "external_ready", True, "Wait for the external ready signal."),
     ("--simple1b", "simple1b", True, "1-bit weights by exclusive or."),
     ("--overlap-data", "overlap", True, "Let layers overwrite data that are still read."),
-    ("--one-shot", "one_shot", True, "Stop after each layer (max78002)."),
+    ("--one-shot", "one_shot", True, "Stop after each layer and continue, to debug."),
 )
 """Option, field of the settings, its value, help."""
 
@@ -45,20 +78,36 @@ _NUMBERS: Final[tuple[tuple[str, str, str], ...]] = (
 )
 """Option, field of the settings, help."""
 
+_VALUES: Final = (
+    ("--timer", "timer", click.IntRange(0, 3), "N", "The timer that measures the inference."),
+    ("--boost", "boost", PortPin(), "PORT.PIN", "A pin that boosts the supply meanwhile."),
+    ("--prefix", "prefix", Identifier(), "NAME", "Names in C begin with this instead of `cnn`."),
+)
+"""Option, field of the settings, type, name of the value, help."""
+
 
 def network_options(command: F) -> F:
     """Add the options to a command."""
+    for name, field, kind, metavar, text in reversed(_VALUES):
+        option = click.option(name, f"run_{field}", type=kind, metavar=metavar, help=text)
+        command = option(command)
     for name, field, value, text in reversed(_FLAGS):
         option = click.option(name, f"run_{field}", flag_value=value, default=None, help=text)
         command = option(command)
     for name, field, text in reversed(_NUMBERS):
-        command = click.option(name, f"run_{field}", type=Number(), help=text)(command)
+        option = click.option(name, f"run_{field}", type=Number(), default=None, help=text)
+        command = option(command)
     return command
 
 
 def network(arguments: Any) -> dict[str, object]:
     """Return the settings that differ from their defaults, by field."""
-    fields = dict.fromkeys([field for _, field, *_ in _FLAGS] + [field for _, field, _ in _NUMBERS])
-    given = {field: arguments[f"run_{field}"] for field in fields}
+    rows = (*_FLAGS, *_NUMBERS, *_VALUES)
+    fields = dict.fromkeys(row[1] for row in rows)
+    given = {str(field): arguments[f"run_{field}"] for field in fields}
     found = {field: value for field, value in given.items() if value is not None}
+    if arguments["start_layer"]:
+        found["start_layer"] = arguments["start_layer"]
+    if arguments["stop_after"] is not None:
+        found["stop_after"] = arguments["stop_after"]
     return found | ({"pipeline": True} if arguments["pipeline"] == ON else {})

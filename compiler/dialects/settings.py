@@ -24,9 +24,13 @@ class Settings:
     `zero_memories`: clear all memories first. `write_zeros`: write registers that are 0
     too. `repeat`: the layers are configured so many times.
     `link_layers`: every layer names the next one. `snoop`: values of the snooper registers.
-    `overlap`: layers
-    may write where data are still read; that they do so in time is not checked.
-    `riscv`: the RISC-V core runs the network, the Arm core only starts it.
+    `overlap`: layers may write where data are still read; that they do so in time is not checked.
+    `start_layer`, `stop_after`: numbers of the first and the last layer. `one_shot`: stop behind
+    each layer and continue.
+    `riscv`: the RISC-V core runs the network, the Arm core only starts it. `mlator`: the byte
+    transposer unloads. `energy`: measure energy instead of time; `timer`: the timer that measures.
+    `boost`: `PORT.PIN` that boosts the supply. `stop_start`: stop once and continue. `prefix`: the
+    first part of the names in C, so that several networks fit one image.
     `stream_...`: manual values for the counters of the start layer, and (`more`) amounts added to
     those of the others.
     """
@@ -48,7 +52,15 @@ class Settings:
     link_layers: bool = False
     snoop: tuple[int, ...] = ()
     overlap: bool = False
+    start_layer: int = 0
+    stop_after: int | None = None
     riscv: bool = False
+    mlator: bool = False
+    energy: bool = False
+    timer: int = 0
+    boost: str = ""
+    stop_start: bool = False
+    prefix: str = ""
     stream_start: int | None = None
     stream_delta1: int | None = None
     stream_delta2: int | None = None

@@ -31,7 +31,8 @@ class HardwareNetwork:
         """Return the layers of a graph of level ai8x, numbered; processors must be assigned."""
         settings = Settings.of(graph)
         found = layers(graph.ops)
-        slots = [_slot(layer, order) for order, layer in enumerate(found)]
+        first = settings.start_layer
+        slots = [_slot(layer, first + order) for order, layer in enumerate(found)]
         resets = [
             order > 0
             and device.has("average-reset-layer")

@@ -103,6 +103,9 @@ typedef struct {
 } mxc_tmr_regs_t;
 
 #define MXC_TMR0 ((mxc_tmr_regs_t *)(uintptr_t)0x40010000u)
+#define MXC_TMR1 ((mxc_tmr_regs_t *)(uintptr_t)0x40011000u)
+#define MXC_TMR2 ((mxc_tmr_regs_t *)(uintptr_t)0x40012000u)
+#define MXC_TMR3 ((mxc_tmr_regs_t *)(uintptr_t)0x40013000u)
 
 void MXC_TMR_SW_Start(mxc_tmr_regs_t *tmr);
 unsigned int MXC_TMR_SW_Stop(mxc_tmr_regs_t *tmr);
@@ -134,6 +137,42 @@ typedef struct {
 } mxc_gpio_cfg_t;
 
 #define MXC_GPIO0 ((mxc_gpio_regs_t *)(uintptr_t)0x40008000u)
+#define MXC_GPIO1 ((mxc_gpio_regs_t *)(uintptr_t)0x40009000u)
+#define MXC_GPIO2 ((mxc_gpio_regs_t *)(uintptr_t)0x4000A000u)
+#define MXC_GPIO3 ((mxc_gpio_regs_t *)(uintptr_t)0x4000B000u)
+
+#define MXC_GPIO_PIN_0 (UINT32_C(1) << 0)
+#define MXC_GPIO_PIN_1 (UINT32_C(1) << 1)
+#define MXC_GPIO_PIN_2 (UINT32_C(1) << 2)
+#define MXC_GPIO_PIN_3 (UINT32_C(1) << 3)
+#define MXC_GPIO_PIN_4 (UINT32_C(1) << 4)
+#define MXC_GPIO_PIN_5 (UINT32_C(1) << 5)
+#define MXC_GPIO_PIN_6 (UINT32_C(1) << 6)
+#define MXC_GPIO_PIN_7 (UINT32_C(1) << 7)
+#define MXC_GPIO_PIN_8 (UINT32_C(1) << 8)
+#define MXC_GPIO_PIN_9 (UINT32_C(1) << 9)
+#define MXC_GPIO_PIN_10 (UINT32_C(1) << 10)
+#define MXC_GPIO_PIN_11 (UINT32_C(1) << 11)
+#define MXC_GPIO_PIN_12 (UINT32_C(1) << 12)
+#define MXC_GPIO_PIN_13 (UINT32_C(1) << 13)
+#define MXC_GPIO_PIN_14 (UINT32_C(1) << 14)
+#define MXC_GPIO_PIN_15 (UINT32_C(1) << 15)
+#define MXC_GPIO_PIN_16 (UINT32_C(1) << 16)
+#define MXC_GPIO_PIN_17 (UINT32_C(1) << 17)
+#define MXC_GPIO_PIN_18 (UINT32_C(1) << 18)
+#define MXC_GPIO_PIN_19 (UINT32_C(1) << 19)
+#define MXC_GPIO_PIN_20 (UINT32_C(1) << 20)
+#define MXC_GPIO_PIN_21 (UINT32_C(1) << 21)
+#define MXC_GPIO_PIN_22 (UINT32_C(1) << 22)
+#define MXC_GPIO_PIN_23 (UINT32_C(1) << 23)
+#define MXC_GPIO_PIN_24 (UINT32_C(1) << 24)
+#define MXC_GPIO_PIN_25 (UINT32_C(1) << 25)
+#define MXC_GPIO_PIN_26 (UINT32_C(1) << 26)
+#define MXC_GPIO_PIN_27 (UINT32_C(1) << 27)
+#define MXC_GPIO_PIN_28 (UINT32_C(1) << 28)
+#define MXC_GPIO_PIN_29 (UINT32_C(1) << 29)
+#define MXC_GPIO_PIN_30 (UINT32_C(1) << 30)
+#define MXC_GPIO_PIN_31 (UINT32_C(1) << 31)
 
 int MXC_GPIO_Config(const mxc_gpio_cfg_t *cfg);
 void MXC_GPIO_OutSet(mxc_gpio_regs_t *port, uint32_t mask);

@@ -31,8 +31,7 @@ static const uint32_t kernels[] = KERNELS;
 {
     /* Acknowledge the interrupt */
 @{isr}
-    CNN_COMPLETE;
-#ifdef CNN_INFERENCE_TIMER
+@{complete}#ifdef CNN_INFERENCE_TIMER
     cnn_time = MXC_TMR_SW_Stop(CNN_INFERENCE_TIMER) | 1u; /* not zero: that means running */
 #else
     cnn_time = 1;
@@ -96,8 +95,7 @@ int cnn_start(void)
 #ifdef CNN_INFERENCE_TIMER
     MXC_TMR_SW_Start(CNN_INFERENCE_TIMER);
 #endif
-    CNN_START;
-@{go}
+@{started}@{go}
     return CNN_OK;
 }
 

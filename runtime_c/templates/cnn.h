@@ -26,11 +26,7 @@ typedef int16_t q15_t;
 /* Words that cnn_unload() writes */
 #define CNN_OUTPUT_WORDS @{output_words}
 @{timer}
-/* Signals while the accelerator and the system are at work */
-#define CNN_START LED_On(1)
-#define CNN_COMPLETE LED_Off(1)
-#define SYS_START LED_On(0)
-#define SYS_COMPLETE LED_Off(0)
+@{signals}
 
 /* Softmax of dim_vec inputs in Q17.14, to Q15; softmax.c states the error */
 void softmax_q17p14_q15(const q31_t *vec_in, const uint16_t dim_vec, q15_t *p_out);

@@ -47,14 +47,14 @@ static int check_output(void)
 }
 
 @{wait}@{softmax}
-/* Power up the accelerator and load the network */
+@{measure}/* Power up the accelerator and load the network */
 static int set_up(void)
 {
     const uint32_t source = @{clock_source};
     const uint32_t divider = @{clock_divider};
     int done = cnn_enable(source, divider);
 
-    done = (done == CNN_OK) ? cnn_init() : done;
+@{boost_on}    done = (done == CNN_OK) ? cnn_init() : done;
     done = (done == CNN_OK) ? cnn_load_weights() : done;
     done = (done == CNN_OK) ? cnn_load_bias() : done;
     done = (done == CNN_OK) ? cnn_configure() : done;
@@ -67,11 +67,10 @@ int main(void)
 
 @{begin}    printf("\n*** CNN inference test: @{name} ***\n");
 
-    passed = set_up();
+@{idle}    passed = set_up();
     if (passed == CNN_OK) {
 @{run}
-        wait_for_cnn();
-        passed = check_output();
+@{boost_off}        passed = check_output();
         (void)cnn_unload(outputs);
     }
     (void)cnn_disable();

@@ -1,0 +1,3 @@
+
+/* Timer that measures the inference */
+#define CNN_INFERENCE_TIMER MXC_TMR@{timer}
