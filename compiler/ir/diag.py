@@ -87,6 +87,21 @@ class Cure:
     kernel_bytes: int | None = None
     accuracy: str = ""
 
+    @property
+    def cost(self) -> str:
+        """What it costs and who applies it, in words."""
+        amounts = (
+            ("cycles", self.cycles),
+            ("bytes of kernels", self.kernel_bytes),
+            ("bytes of each data memory", self.data_bytes),
+        )
+        known = {unit: count for unit, count in amounts if count is not None}
+        parts = [f"{count:+,} {unit}" for unit, count in known.items() if count]
+        parts = parts or (["costs nothing"] if known else [])
+        who = {"compile": "`compile` does it", "fix": "`check --fix` does it", "you": ""}[self.by]
+        effect = "same outputs" if self.exact else self.accuracy
+        return "; ".join(part for part in (", ".join(parts), who, effect) if part)
+
 
 @dataclass(frozen=True)
 class Diagnostic:

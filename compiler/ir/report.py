@@ -47,9 +47,16 @@ def render(diagnostic: Diagnostic, paint: Paint, text: str = "") -> str:
         lines.append(f"   {bar}  {paint(severity, mark)}" if mark else f"   {bar}")
     equals = paint("frame", "=")
     lines += [f"   {equals} {paint('note', 'note')}: {note}" for note in diagnostic.notes]
-    if diagnostic.help:
-        lines.append(f"   {equals} {paint('help', 'help')}: {diagnostic.help}")
+    lines += [f"   {equals} {paint('help', 'help')}: {text}" for text in cures(diagnostic)]
     return "\n".join(lines) + "\n"
+
+
+def cures(diagnostic: Diagnostic) -> Iterator[str]:
+    """Yield what helps: each cure with its cost, or the help."""
+    for cure in diagnostic.cures:
+        yield f"{cure.text} ({cure.cost})" if cure.cost else cure.text
+    if diagnostic.help and not diagnostic.cures:
+        yield diagnostic.help
 
 
 def render_all(

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ai8xc.ir.diag import Diagnostic
-from ai8xc.ir.report import Paint, render, summarize
+from ai8xc.ir.report import Paint, cures, render, summarize
 from ai8xc.ir.report_model import LayerRow, Margin, Survey
 
 ROWS: Final = 40
 PLACES: Final = 6
-"""Rows of the table of layers, and places of one rule, that are shown in full."""
+CURES: Final = 4
+"""Rows of the table of layers, and places and cures of one rule, that are shown in full."""
 
 
 def page(survey: Survey, paint: Paint, text: str = "", *, with_margins: bool = False) -> str:
@@ -59,8 +60,8 @@ def _group(found: Sequence[Diagnostic], paint: Paint, text: str) -> str:
     equals = paint("frame", "=")
     notes = [note for note in first.notes if all(note in one.notes for one in found)]
     lines += [f"   {equals} {paint('note', 'note')}: {note}" for note in notes]
-    helps = dict.fromkeys(one.help for one in found if one.help)
-    lines += [f"   {equals} {paint('help', 'help')}: {help}" for help in list(helps)[:PLACES]]
+    helps = list(dict.fromkeys(text for one in found for text in cures(one)))
+    lines += [f"   {equals} {paint('help', 'help')}: {text}" for text in helps[:CURES]]
     return "\n".join(lines) + "\n"
 
 

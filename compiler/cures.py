@@ -1,0 +1,251 @@
+"""What would make a finding go away, with its cost: a table of cures by rule.
+
+Costs are those of the layers that a cure adds or takes away, by the same estimate as the table of
+layers. What retraining does to the accuracy is said in words: nobody can know it before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ai8xc.dialects import ai8x, nn, q
+from ai8xc.frontend.onnx_fix import HOST, RETRAIN
+from ai8xc.ir.core import Data, Input, Op, make_graph
+from ai8xc.ir.diag import Cure, Diagnostic
+from ai8xc.ir.report_model import LayerRow, Survey
+from ai8xc.ir.types import TensorType
+from ai8xc.summary import layer_rows
+
+if TYPE_CHECKING:
+    from ai8xc.device import Device
+
+WORD: Final = 4
+SAME: Final = "usually as good after retraining"
+LITTLE: Final = "usually a little lower, after retraining"
+SOME: Final = "lower by what the left-out detail was worth, after retraining"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A finding, the op that it is about (None where it is about the file), and the device."""
+
+    finding: Diagnostic
+    subject: Op | None
+    device: Device
+
+
+Cures = Callable[[Case], Iterator[Cure]]
+
+
+def with_cures(survey: Survey, device: Device) -> Survey:
+    """Return the verdict with a cure for each error at least."""
+    found = tuple(_cured(finding, device) for finding in survey.diagnostics)
+    return replace(survey, diagnostics=found)
+
+
+def _cured(finding: Diagnostic, device: Device) -> Diagnostic:
+    if finding.severity != "error" or finding.cures:
+        return finding
+    made = CURES.get(finding.rule.id)
+    cures = tuple(made(Case(finding, finding.subject, device))) if made else ()
+    if not cures:
+        text = finding.help or finding.rule.cure
+        cures = (Cure(text),) if text else ()
+    help = finding.help or "; or ".join(cure.text for cure in cures) or None
+    return replace(finding, cures=cures, help=help)
+
+
+# Costs
+
+
+def _constant(shape: tuple[int, ...]) -> ai8x.Constant:
+    return ai8x.Constant(Data(np.ones(shape, np.int8)))
+
+
+def rows_of(device: Device, shape: tuple[int, int, int], *outputs: int) -> tuple[LayerRow, ...]:
+    """Return the rows of a chain of 3x3 layers with padding 1 on data of a shape."""
+    value: Op = Input(TensorType((1, *shape), "i8"), name="x")
+    for count in outputs:
+        weight = _constant((count, value.type.shape[1], 3, 3))
+        value = ai8x.Conv2d(xs=(value,), weight=weight, pad=(1, 1))
+    return layer_rows(make_graph("cure", "ai8x", [], [value]), device)
+
+
+def _cost(rows: tuple[LayerRow, ...]) -> dict[str, int | None]:
+    cycles = [row.cycles for row in rows]
+    known = [count for count in cycles if count is not None]
+    return {
+        "cycles": sum(known) if len(known) == len(cycles) else None,
+        "kernel_bytes": sum(row.kernel_bytes for row in rows),
+    }
+
+
+# By rule
+
+
+def _small_windows(case: Case) -> Iterator[Cure]:
+    """Layers of 3x3 for a large window."""
+    op = case.subject
+    if not isinstance(op, q.Conv) or op.x.type.shape[3] == 1:
+        return
+    _, channels, rows, columns = op.x.type.shape
+    count, outputs = max(k // 2 for k in op.kernel), op.type.shape[1]
+    made = rows_of(case.device, (channels, rows, columns), *[outputs] * count)
+    yield Cure(
+        f"{count} layers of 3x3 with padding 1 see the same {op.kernel[0]}x{op.kernel[1]} values",
+        by="fix",
+        accuracy=SAME,
+        **_cost(made),  # type: ignore[arg-type] # by name
+    )
+
+
+def _form(text: str, accuracy: str) -> Cures:
+    """Another form of the same op, which costs nothing."""
+
+    def cures(case: Case) -> Iterator[Cure]:
+        yield Cure(case.finding.help or text, "fix", cycles=0, kernel_bytes=0, accuracy=accuracy)
+
+    return cures
+
+
+def _padded_pool(case: Case) -> Iterator[Cure]:
+    if "padding" in case.finding.message:
+        text = "put the activation in front of the pool: zeros never win beside rectified values"
+        yield Cure(text, "fix", exact=True, cycles=0, kernel_bytes=0)
+
+
+def _no_integer_form(case: Case) -> Iterator[Cure]:
+    op = case.subject
+    free = {"cycles": 0, "kernel_bytes": 0}
+    if isinstance(op, nn.LeakyRelu | nn.Sigmoid | nn.Tanh):
+        text = "train with ReLU in its place: the layer in front rectifies at no cost"
+        yield Cure(text, "fix", accuracy=LITTLE, **free)  # type: ignore[arg-type] # by name
+    elif isinstance(op, nn.Softmax):
+        text = "end the network in front of the softmax: the core computes it"
+        yield Cure(text, "fix", exact=True, **free)  # type: ignore[arg-type] # by name
+    elif isinstance(op, nn.AveragePool):
+        text = "count the padding in the averages, or pool without padding"
+        yield Cure(text, "fix", accuracy=SAME, **free)  # type: ignore[arg-type] # by name
+
+
+def _unknown_operator(case: Case) -> Iterator[Cure]:
+    found = re.search(r"operator `(\w+)`", case.finding.message)
+    kind = found[1] if found else ""
+    help = case.finding.help
+    if kind in HOST:
+        text = f"end the network in front of {kind}: the core computes it"
+        yield Cure(text, "fix", exact=True, cycles=0, kernel_bytes=0)
+    elif kind in RETRAIN:
+        text = help or f"leave {kind} out"
+        yield Cure(text, "fix", cycles=0, kernel_bytes=0, accuracy=LITTLE)
+
+
+def _fewer_pixels(case: Case) -> Iterator[Cure]:
+    """A tensor that is larger than a data memory: fold it, pool it, give it fewer channels."""
+    layer, limit = case.subject, case.device.data_memory_bytes
+    if not isinstance(layer, ai8x.Layer):
+        return
+    reads = case.finding.rule.id == "IN-MEM"
+    tensor = layer.xs[0] if reads else layer
+    _, channels, rows, columns = tensor.type.shape
+    if reads and isinstance(tensor, Input):
+        yield from _folded(channels, rows, columns, case.device)
+    used = _bytes(channels, rows, columns, case.device)
+    for factor in (2, 4, 8):
+        smaller = _bytes(channels, -(-rows // factor), -(-columns // factor), case.device)
+        if smaller <= limit:
+            size = f"{-(-rows // factor)}x{-(-columns // factor)}"
+            where = f"before `{layer.name}`" if reads else f"in `{layer.name}` or before it"
+            text = f"pool by {factor} {where}: {size} takes {smaller} bytes"
+            yield Cure(text, accuracy=SOME, data_bytes=smaller - used, kernel_bytes=0)
+            break
+    most = limit // (WORD * rows * columns) * case.device.processors
+    if 0 < most < channels:
+        text = f"give `{tensor.name}` {most} channels instead of {channels}"
+        yield Cure(
+            text, accuracy=LITTLE, data_bytes=_bytes(most, rows, columns, case.device) - used
+        )
+
+
+def _folded(channels: int, rows: int, columns: int, device: Device) -> Iterator[Cure]:
+    for side in (2, 4):
+        folded = (channels * side * side, rows // side, columns // side)
+        fits = _bytes(*folded, device) <= device.data_memory_bytes
+        if rows % side == columns % side == 0 and fits:
+            shown = " x ".join(map(str, folded))
+            text = f"fold the input {side}x{side}: {shown} fits in HWC"
+            yield Cure(
+                text,
+                accuracy=SAME,
+                data_bytes=_bytes(*folded, device) - _bytes(channels, rows, columns, device),
+            )
+            return
+
+
+def _bytes(channels: int, rows: int, columns: int, device: Device) -> int:
+    """Return what a tensor takes of each data memory."""
+    return WORD * rows * columns * -(-channels // device.processors)
+
+
+def _fewer_outputs(case: Case) -> Iterator[Cure]:
+    layer = case.subject
+    if not isinstance(layer, ai8x.Weighted):
+        return
+    limit, outputs = case.device.max_channels, layer.type.shape[1]
+    if case.finding.rule.id == "CHAN-BIAS":
+        limit = case.device.bias_bytes_per_group
+        text = f"train `{layer.name}` without bias (a batch norm has one too)"
+        yield Cure(text, cycles=0, kernel_bytes=0, accuracy=LITTLE)
+    (row,) = layer_rows(make_graph("cure", "ai8x", [], [_alone(layer)]), case.device)
+    share = limit / outputs
+    if outputs > limit:
+        text = f"give `{layer.name}` {limit} output channels instead of {outputs}"
+        saved = int(row.kernel_bytes * (1 - share))
+        cycles = None if row.cycles is None else -int(row.cycles * (1 - share))
+        yield Cure(text, cycles=cycles, kernel_bytes=-saved, accuracy=LITTLE)
+
+
+def _alone(layer: ai8x.Weighted) -> ai8x.Weighted:
+    """Return the layer on inputs of its own, without a place."""
+    given = tuple(Input(x.type, name=f"x{i}") for i, x in enumerate(layer.xs))
+    return replace(layer, xs=given, place=None)
+
+
+def _pooled_first(case: Case) -> Iterator[Cure]:
+    """A matrix on too many values: pool in front of it."""
+    layer, device = case.subject, case.device
+    if not isinstance(layer, ai8x.Linear):
+        return
+    channels, rows, columns = layer.pooled_shape
+    for factor in (2, 4, 8):
+        pixels = -(-rows // factor) * -(-columns // factor)
+        fits = pixels <= device.max_flatten_pixels
+        if fits and channels * pixels <= device.max_flatten_inputs:
+            saved = (prod((channels, rows, columns)) - channels * pixels) * layer.type.shape[1]
+            text = f"pool by {factor} in front of `{layer.name}`"
+            yield Cure(text, kernel_bytes=-saved, accuracy=SOME)
+            return
+
+
+CURES: Final[Mapping[str, Cures]] = {
+    "AX102": _small_windows,
+    "AX106": _form("use the kernel without dilation", LITTLE),
+    "AX107": _form("use a 3x3 kernel with stride 2, padding 1 and output padding 1", SAME),
+    "AX108": _padded_pool,
+    "NN010": _unknown_operator,
+    "Q010": _no_integer_form,
+    "IN-MEM": _fewer_pixels,
+    "OUT-MEM": _fewer_pixels,
+    "CHAN-IN": _fewer_outputs,
+    "CHAN-OUT": _fewer_outputs,
+    "CHAN-BIAS": _fewer_outputs,
+    "FLAT-HW": _pooled_first,
+    "FLAT-SIZE": _pooled_first,
+}
+"""What helps, by rule; errors of other rules have the cure of their text."""
