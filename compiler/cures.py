@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from ai8xc.device import Device
 
 WORD: Final = 4
-SAME: Final = "usually as good after retraining"
-LITTLE: Final = "usually a little lower, after retraining"
-SOME: Final = "lower by what the left-out detail was worth, after retraining"
+SAME: Final = "train again: usually as good"
+LITTLE: Final = "train again: usually a little lower"
+SOME: Final = "train again: less detail, some loss"
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ def _cured(finding: Diagnostic, device: Device) -> Diagnostic:
         cures = (Cure(text),) if text else ()
     help = finding.help or "; or ".join(cure.text for cure in cures) or None
     return replace(finding, cures=cures, help=help)
+
+
+def name_of(op: Op) -> str:
+    """Return the user's node that an op comes from, or its own name."""
+    return op.loc.nodes[-1] if op.loc.nodes else op.name
 
 
 # Costs
@@ -161,13 +166,13 @@ def _fewer_pixels(case: Case) -> Iterator[Cure]:
         smaller = _bytes(channels, -(-rows // factor), -(-columns // factor), case.device)
         if smaller <= limit:
             size = f"{-(-rows // factor)}x{-(-columns // factor)}"
-            where = f"before `{layer.name}`" if reads else f"in `{layer.name}` or before it"
+            where = f"before `{name_of(layer)}`" if reads else f"in `{name_of(layer)}` or before it"
             text = f"pool by {factor} {where}: {size} takes {smaller} bytes"
             yield Cure(text, accuracy=SOME, data_bytes=smaller - used, kernel_bytes=0)
             break
     most = limit // (WORD * rows * columns) * case.device.processors
     if 0 < most < channels:
-        text = f"give `{tensor.name}` {most} channels instead of {channels}"
+        text = f"give `{name_of(tensor)}` {most} channels instead of {channels}"
         yield Cure(
             text, accuracy=LITTLE, data_bytes=_bytes(most, rows, columns, case.device) - used
         )
@@ -200,12 +205,12 @@ def _fewer_outputs(case: Case) -> Iterator[Cure]:
     limit, outputs = case.device.max_channels, layer.type.shape[1]
     if case.finding.rule.id == "CHAN-BIAS":
         limit = case.device.bias_bytes_per_group
-        text = f"train `{layer.name}` without bias (a batch norm has one too)"
+        text = f"train `{name_of(layer)}` without bias (a batch norm has one too)"
         yield Cure(text, cycles=0, kernel_bytes=0, accuracy=LITTLE)
     (row,) = layer_rows(make_graph("cure", "ai8x", [], [_alone(layer)]), case.device)
     share = limit / outputs
     if outputs > limit:
-        text = f"give `{layer.name}` {limit} output channels instead of {outputs}"
+        text = f"give `{name_of(layer)}` {limit} output channels instead of {outputs}"
         saved = int(row.kernel_bytes * (1 - share))
         cycles = None if row.cycles is None else -int(row.cycles * (1 - share))
         yield Cure(text, cycles=cycles, kernel_bytes=-saved, accuracy=LITTLE)
@@ -228,7 +233,7 @@ def _pooled_first(case: Case) -> Iterator[Cure]:
         fits = pixels <= device.max_flatten_pixels
         if fits and channels * pixels <= device.max_flatten_inputs:
             saved = (prod((channels, rows, columns)) - channels * pixels) * layer.type.shape[1]
-            text = f"pool by {factor} in front of `{layer.name}`"
+            text = f"pool by {factor} in front of `{name_of(layer)}`"
             yield Cure(text, kernel_bytes=-saved, accuracy=SOME)
             return
 

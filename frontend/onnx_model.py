@@ -27,7 +27,7 @@ from ai8xc.frontend.onnx_layout import (
     to_last,
 )
 from ai8xc.frontend.onnx_node import Node
-from ai8xc.frontend.onnx_ops import CONVERTERS, CURES, STANDARD_DOMAINS
+from ai8xc.frontend.onnx_ops import CONVERTERS, CURES, SHAPE_KEEPING, STANDARD_DOMAINS
 from ai8xc.frontend.onnx_order import computing_order, live_nodes
 from ai8xc.frontend.onnx_stand_ins import StandIns
 from ai8xc.frontend.onnx_tensors import DTYPES, ELEMENTS, TensorReader
@@ -145,7 +145,10 @@ class _Importer:
             self.convert(index, read)
             for name in self.nodes[index].output:
                 if name in read and self.values.get(name) is None and self.stand_ins:
-                    self.values[name] = self.stand_ins.value(name, self.names, self.source)
+                    like = self.values.get(next(iter(self.nodes[index].input), ""))
+                    keeps = self.nodes[index].op_type in SHAPE_KEEPING
+                    kind = like.type if keeps and like is not None else None
+                    self.values[name] = self.stand_ins.value(name, self.names, self.source, kind)
                     dangling += self.nodes[index].input
         before = [self.values.get(name) for name in dangling]
         found = [op for op in map(self.output, self.outputs) if op is not None]

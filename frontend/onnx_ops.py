@@ -54,3 +54,8 @@ CURES: Final[Mapping[str, str]] = {
     "SpaceToDepth": "fold the input before it enters the network",
 }
 """An obvious way out for operators that are not imported."""
+
+SHAPE_KEEPING: Final = frozenset(
+    kind for kind, cure in CURES.items() if cure in (_RELU, _BATCH_NORM)
+)
+"""Operators that are not imported and give what they read in the same shape."""

@@ -37,8 +37,13 @@ class StandIns:
             graph = self.model.graph
         return {info.name: info for info in (*graph.value_info, *graph.output)}
 
-    def value(self, name: str, names: Names, source: str) -> Input | None:
-        """Return an input with the type of a value, None where it cannot be inferred."""
+    def value(self, name: str, names: Names, source: str, kind: TensorType | None) -> Input | None:
+        """Return an input with the type of a value, None where it cannot be inferred.
+
+        `kind` is the type where it is known without inference.
+        """
+        if kind is not None:
+            return Input(kind, name=names.claim(name), loc=Loc(source))
         info = self.infos.get(name)
         tensor = info.type.tensor_type if info is not None else None
         if tensor is None or not tensor.HasField("shape"):

@@ -165,7 +165,11 @@ def gathered(x: Op, by: int, name: str) -> Op:
 
 
 def spread(x: Op, phases: int, name: str) -> Op:
-    """Return data whose channels are phases, a power of two, as rows and columns again."""
+    """Return data whose channels are phases, a power of two, as rows and columns again.
+
+    Rectified data are rectified again, which changes nothing and tells those that pad them.
+    """
+    rectified = isinstance(x, q.Conv) and x.activation != "none"
     while phases > 1:
         channels = x.type.shape[1] // 4
         weight = np.zeros((channels, 2, 2, channels, SIDE, SIDE), np.int8)
@@ -178,6 +182,7 @@ def spread(x: Op, phases: int, name: str) -> Op:
             pads=(1, 1, 1, 1),
             output_padding=(1, 1),
             output_shift=OUTPUT_SHIFT,
+            activation="relu" if rectified else "none",
             name=f"{name}_spread{phases}",
             loc=x.loc,
         )
