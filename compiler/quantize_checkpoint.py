@@ -16,6 +16,7 @@ from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array
 from ai8xc.training import qat_rules
 from ai8xc.training.checkpoint_file import checkpoint_bytes
+from ai8xc.training.checkpoint_names import current_names
 from ai8xc.training.quantizer import (
     QuantizedState,
     QuantizerOptions,
@@ -109,12 +110,7 @@ def _state(content: Mapping[str, object], source: str) -> dict[str, Array]:
     if not arrays:
         why = "it has no `state_dict` with tensors"
         raise Rejected([qat_rules.NO_WEIGHTS.at(Loc(source), why=why)], unusable=True)
-    return {_renamed(name): value for name, value in arrays.items()}
-
-
-def _renamed(name: str) -> str:
-    """Return the name that older checkpoints mean."""
-    return name.removeprefix("module.").replace(".conv2d.", ".op.")
+    return current_names(arrays)
 
 
 def _described_bits(

@@ -99,6 +99,7 @@ from ai8xc.training.layers.linear import (
 )
 from ai8xc.training.layers.modes import (
     fuse_bn_layers,
+    load_checkpoint,
     set_mode,
     update_model,
 )
@@ -197,6 +198,7 @@ __all__ = [
     "SqueezeExcite",
     "Sub",
     "fuse_bn_layers",
+    "load_checkpoint",
     "set_mode",
     "update_model",
     "use_device",

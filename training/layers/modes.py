@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
+import numpy as np
+import torch
 from torch import nn
 
+from ai8xc.training.checkpoint_names import current_names
 from ai8xc.training.layers import state
 from ai8xc.training.layers.context import Mode, checked_mode
 from ai8xc.training.layers.elementwise import Elementwise
+from ai8xc.training.layers.errors import LayerError
 from ai8xc.training.layers.module import HardwareLayer
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -49,6 +54,45 @@ def _set_mode(layer: HardwareLayer, mode: Mode) -> None:
     if mode == "simulate":
         state.become_integers(layer)
     state.write_controls(layer)
+
+
+def load_checkpoint(module: nn.Module, checkpoint: Mapping[str, object]) -> None:
+    """Load a checkpoint of any age, the vendor's or ours, into a network.
+
+    `checkpoint` is the content of the file, whose `state_dict` is loaded, or that alone; tensors
+    may be arrays. Each layer converts its parameters to the form that its own mode needs.
+
+    Raises:
+        LayerError: an entry is missing, has no place in the network, or has another shape;
+            `argument` is its name.
+    """
+    found = checkpoint.get("state_dict", checkpoint)
+    entries = {
+        name: torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+        for name, value in (found.items() if isinstance(found, Mapping) else ())
+    }
+    tensors = {n: v for n, v in entries.items() if isinstance(v, torch.Tensor)}
+    if not tensors:
+        raise LayerError("state_dict", "the checkpoint holds no tensors")
+    own = dict(module.state_dict())
+    try:
+        result = module.load_state_dict(current_names(tensors), strict=False)
+    except RuntimeError as error:
+        raise _misfit(own, current_names(tensors)) or error from error
+    for name in result.missing_keys:
+        raise LayerError(name, "the checkpoint has no such entry; the network does")
+    for name in result.unexpected_keys:
+        raise LayerError(name, "the network has no such entry; the checkpoint does")
+
+
+def _misfit(
+    own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]
+) -> LayerError | None:
+    for name, tensor in given.items():
+        if name in own and own[name].shape != tensor.shape:
+            shapes = f"{tuple(tensor.shape)} in the checkpoint, {tuple(own[name].shape)} here"
+            return LayerError(name, f"the shape is {shapes}")
+    return None
 
 
 def fuse_bn_layers(module: nn.Module) -> None:
