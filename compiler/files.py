@@ -41,6 +41,10 @@ UNWRITABLE = declare(
 )
 
 MANIFEST: Final = "ai8xc.json"
+AT_FDCWD: Final = -100
+RENAME_EXCHANGE: Final = 2
+"""Constants of `renameat2`; Linux manual, section 2."""
+
 _DUMP: Final = re.compile(r"\d\d+-[a-z0-9-]+\.(ir|npz)")
 """What `NN-<pass>` files are called."""
 
@@ -186,17 +190,48 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, force: bool = Fals
         raise _unwritable(folder, error.strerror or str(error)) from None
     try:
         _fill(made, files)
-        if folder.exists():
-            aside = folder.with_name(f"{made.name}.old")
-            folder.rename(aside)
-            made.rename(folder)
-            shutil.rmtree(aside)
-        else:
-            made.rename(folder)
+        _put(made, folder)
     except OSError as error:
         raise _unwritable(folder, error.strerror or str(error)) from None
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        _remove(made)
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Put a folder in the place of another, or of a file, which it then is.
+
+    In one step where the system can: whoever looks finds the old one or the new one.
+    """
+    if not os.path.lexists(folder):
+        made.rename(folder)
+    elif not _exchanged(made, folder):
+        aside = folder.with_name(f"{made.name}.old")
+        folder.rename(aside)
+        try:
+            made.rename(folder)
+        except BaseException:
+            aside.rename(folder)
+            raise
+        aside.rename(made)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two names by Linux's renameat2; False where that is not possible."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    names = (os.fsencode(one), os.fsencode(other))
+    return int(rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE)) == 0
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
