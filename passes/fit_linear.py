@@ -167,7 +167,7 @@ class FitLinear(Pass):
         device = ctx.need(Device)
         for x in graph.inputs:
             graph = _reloaded(graph, x, device)
-        graph = rewrite(graph, (folded_matrix(device), filled_passes(device)))
+        graph = rewrite(graph, (filled_passes(device), folded_matrix(device)))
         return rewrite(graph, (channels_of_pool, channels_of_conv))
 
 

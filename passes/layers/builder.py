@@ -208,15 +208,16 @@ class Builder:
         if set(geometry.strides) != {1}:
             return self.refuse(op, advice.strides(op))
         pad = (geometry.pads[0], geometry.pads[1])
+        sequence = op.x.type.shape[3] == 1 and kernel[1] == 1 and kernel[0] > 1
+        if not sequence and kernel not in self.device.kernel_sizes_2d:
+            return self.refuse(op, advice.kernel(op, self.device))
+        if not sequence and set(geometry.dilations) != {1}:
+            return self.refuse(op, advice.dilation(op, self.device))
         fits = pad == geometry.pads[2:] and max(pad) <= self.device.max_pad
         if not fits or any(p >= k for p, k in zip(pad, kernel, strict=True) if p):
             return self.refuse(op, advice.padding(op, self.device))
-        if op.x.type.shape[3] == 1 and kernel[1] == 1 and kernel[0] > 1:
+        if sequence:
             return self.conv1d(op, pad)
-        if kernel not in self.device.kernel_sizes_2d:
-            return self.refuse(op, advice.kernel(op, self.device))
-        if set(geometry.dilations) != {1}:
-            return self.refuse(op, advice.dilation(op, self.device))
         if op.groups > 1 and not (self.device.has("depthwise") and depthwise(op)):
             return self.refuse(op, advice.groups(op))
         feed = self.operator_feed(op)
