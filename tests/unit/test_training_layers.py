@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 import threading
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -613,3 +615,11 @@ def test_blocks(build: Any, shape: tuple[int, ...]) -> None:
         trained = block(x)
         if not any(isinstance(m, nn.Sigmoid) for m in block.modules()):
             assert torch.equal(layers.set_mode(block, "simulate")(x * 128), trained * 128)
+
+
+# the manual
+
+
+def test_the_example_of_the_manual() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "training-layers.md").read_text("utf-8")
+    exec(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0], {})
