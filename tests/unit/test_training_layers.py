@@ -463,7 +463,8 @@ def test_autocast_leaves_the_arithmetic_alone() -> None:
 @pytest.mark.parametrize("mode", ["float", "qat", "simulate"])
 def test_networks_are_exported(mode: Any) -> None:
     net = layers.set_mode(net_with_norms().eval(), mode)
-    net[0].quantile = 0.99
+    net[0].shift_quantile.fill_(0.99)
+    layers.update_model(net)
     x = integers(2, 3, 8, 8) / (1 if mode == "simulate" else 128)
     program = torch.export.export(net, (x,))
     assert torch.equal(program.module()(x), net(x))
@@ -475,6 +476,28 @@ def test_networks_are_copied_and_saved_whole(tmp_path: Any) -> None:
     assert torch.equal(copy.deepcopy(net)(x), net(x))
     torch.save(net, tmp_path / "net")
     assert torch.equal(torch.load(tmp_path / "net", weights_only=False)(x), net(x))
+
+
+def test_control_entries_changed_in_place_are_followed() -> None:
+    layer, shape = made("conv2d")
+    other, _ = made("conv2d", 2)
+    other.load_state_dict(other.state_dict() | {"shift_quantile": torch.tensor([0.9])})
+    layer.weight_bits.fill_(2)
+    layer.shift_quantile.data.fill_(0.9)
+    x = integers(2, *shape) / 128
+    assert torch.equal(layer(x), other(x))
+
+
+def test_layers_of_the_host() -> None:
+    with layers.use_device("max78000"):
+        layer = layers.FusedSoftwareLinearReLU(4, 3)
+    x = torch.tensor([[0.5, -0.25, 1.0, 0.0]])
+    assert torch.equal(layer(x), layer.op(x).clamp(-1, 127 / 128).relu())
+    layers.set_mode(layer, "simulate")
+    with torch.no_grad():
+        layer.op.weight.copy_(torch.tensor([[1.0, 2, 3, 4], [-1, 0, 0, 0], [64, 64, 64, 127]]))
+    values = layer(torch.tensor([[127.0, 127, 127, 127]]))
+    assert values.tolist() == [[10.0, 0.0, 317.0]]  # 1270/128, below zero, 40513/128 = 316.5
 
 
 # checkpoints

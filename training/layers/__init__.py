@@ -112,6 +112,7 @@ from ai8xc.training.layers.pooling import (
     MaxPool1d,
     MaxPool2d,
 )
+from ai8xc.training.layers.software import FusedSoftwareLinearReLU, SoftwareLinear
 
 __all__ = [
     "Add",
@@ -187,6 +188,7 @@ __all__ = [
     "FusedMaxPoolDepthwiseConvTranspose2d",
     "FusedMaxPoolDepthwiseConvTranspose2dBNReLU",
     "FusedMaxPoolDepthwiseConvTranspose2dReLU",
+    "FusedSoftwareLinearReLU",
     "HardwareLayer",
     "LayerError",
     "Linear",
@@ -195,6 +197,7 @@ __all__ = [
     "MaxPool2d",
     "ResidualBottleneck",
     "Settings",
+    "SoftwareLinear",
     "SqueezeExcite",
     "Sub",
     "fuse_bn_layers",

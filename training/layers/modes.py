@@ -15,6 +15,7 @@ from ai8xc.training.layers.context import Mode, checked_mode
 from ai8xc.training.layers.elementwise import Elementwise
 from ai8xc.training.layers.errors import LayerError
 from ai8xc.training.layers.module import HardwareLayer
+from ai8xc.training.layers.software import SoftwareLinear
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -36,6 +37,8 @@ def set_mode(module: Net, mode: Mode) -> Net:
     for layer in module.modules():
         if isinstance(layer, HardwareLayer):
             _set_mode(layer, checked)
+        elif isinstance(layer, SoftwareLinear):
+            layer.mode = checked
         elif isinstance(layer, Elementwise):
             layer.mode = checked
             if layer.calibrated:
@@ -103,7 +106,10 @@ def fuse_bn_layers(module: nn.Module) -> None:
 
 
 def update_model(module: nn.Module) -> None:
-    """Make the layers follow control entries that were changed by hand; loading does so itself."""
+    """Make the layers follow control entries that were changed by hand.
+
+    Loading does so itself, and in the memory of the CPU every forward pass.
+    """
     for layer in module.modules():
         if isinstance(layer, HardwareLayer):
             state.after_loading(layer)

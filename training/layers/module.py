@@ -152,7 +152,16 @@ class HardwareLayer(nn.Module):
                 return self._forward(x.float())
         return self._forward(x)
 
+    def _follow_controls(self) -> None:
+        """Follow control entries that were changed in place, where reading them costs nothing."""
+        if self.weight_bits.is_cpu and not torch.compiler.is_compiling():
+            stored = int(self.weight_bits), float(self.shift_quantile)
+            if stored != (self.bits, self.quantile):
+                state.read_controls(self)
+
     def _forward(self, x: Tensor) -> Tensor:
+        if self.mode != "float":
+            self._follow_controls()
         channels_last = self.mode == "qat" and _faster_with_channels_last(x)
         if channels_last:
             x = x.contiguous(memory_format=torch.channels_last)

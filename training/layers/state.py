@@ -89,6 +89,7 @@ def write_controls(layer: HardwareLayer) -> None:
     layer.quantize_activation.fill_(quantized)
     layer.adjust_output_shift.fill_(layer.mode == "qat")
     layer.shift_quantile.fill_(layer.quantile)
+    layer.quantile = float(layer.shift_quantile)  # as precisely as it is stored
     if layer.mode != "simulate":
         layer.output_shift.zero_()
     if layer.calibrated:
