@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 class Arguments(QuantizeArguments):
     """The arguments of the command, without those of the report."""
 
-    data: Path
+    data: Path | None
+    checkpoint: Path | None
+    save_sample: int | None
+    attribution: Path | None
     calibration: Path | None
     load: tuple[Path, ...]
 
@@ -35,9 +38,26 @@ Example:
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    required=True,
     metavar="FILE",
     help="Labelled inputs as `.npz`: arrays `x` and `y`.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Of a training run: another checkpoint than the best.",
+)
+@click.option(
+    "--save-sample",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Of a training run: write test sample N as integers, `sample_<data>.npy`.",
+)
+@click.option(
+    "--attribution",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Of a training run: draw what of some test samples decides, `.png` (needs captum).",
 )
 @calibration_option
 @quantize_options
@@ -47,9 +67,16 @@ def command(*, model: Path, form: Format, **arguments: Unpack[Arguments]) -> Non
     """Measure accuracy before and after quantisation.
 
     MODEL is run by onnxruntime, its integers by the interpreter. Prints both accuracies, how
-    often the two agree, and the signal-to-noise ratio of each layer.
+    often the two agree, and the signal-to-noise ratio of each layer. MODEL may also be the folder
+    of a training run, whose test samples are used: real numbers, training with quantisation and
+    the integers of the device side by side.
     """
+    if arguments["data"] is None and not model.is_dir():
+        raise click.UsageError("Missing option '--data'.")
     with reporting(Report(model.name, "text")) as report:
+        if arguments["data"] is None:
+            _evaluate_run(model, form, arguments)
+            return
         from ai8xc.cli.quantizing import settings
         from ai8xc.driver import Options
         from ai8xc.evaluate import evaluate
@@ -65,6 +92,25 @@ def command(*, model: Path, form: Format, **arguments: Unpack[Arguments]) -> Non
         found = evaluate(model, data, options)
         report.diagnostics += found.diagnostics
         click.echo(_json(found) if form == "json" else _table(found))
+
+
+def _evaluate_run(folder: Path, form: Format, arguments: Arguments) -> None:
+    from ai8xc.cli.training import absent_libraries, table
+
+    with absent_libraries():
+        from ai8xc.training.trainer.evaluation import measure, write_sample
+        from ai8xc.training.trainer.runs import open_run
+
+        run = open_run(folder)
+        data, checkpoint = run.data(), arguments["checkpoint"]
+        if arguments["save_sample"] is not None:
+            write_sample(data, arguments["save_sample"], Path())
+        if arguments["attribution"] is not None:
+            from ai8xc.training.trainer.attribution import draw
+
+            draw(run, data, arguments["attribution"], checkpoint)
+        record = measure(run, data, checkpoint=checkpoint).record()
+    click.echo(json.dumps(record) if form == "json" else table(record))
 
 
 def _json(found: Evaluation) -> str:

@@ -14,6 +14,8 @@ COMMANDS: Final = (
     "inspect",
     "evaluate",
     "quantize",
+    "train",
+    "export",
     "opt",
     "reduce",
     "passes",

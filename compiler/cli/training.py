@@ -1,0 +1,35 @@
+"""What the commands of the training side share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+LIBRARIES = ("captum", "lightning", "matplotlib", "safetensors", "tensorboard", "torch", "yaml")
+
+
+@contextmanager
+def absent_libraries() -> Iterator[None]:
+    """Turn a missing library of training into a finding that says how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        from ai8xc.training.rules import NO_EXTRA, refused
+
+        package = (error.name or "").partition(".")[0]
+        if package not in (*LIBRARIES, "torchmetrics"):
+            raise
+        raise refused(NO_EXTRA, package=package) from error
+
+
+def table(result: Mapping[str, object]) -> str:
+    """Return the result of a run as text."""
+    metric = str(result["metric"])
+    rows = [f"samples           {result['samples']}"]
+    for mode in ("float", "qat", "integer"):
+        value = float(str(result[f"{mode}_{metric}"]))
+        shown = f"{100 * value:.2f} %" if metric in ("accuracy", "map") else f"{value:.6f}"
+        rows.append(f"{f'{mode} {metric}':<18}{shown}")
+    if "agreement" in result:
+        rows.append(f"agreement         {100 * float(str(result['agreement'])):.2f} %")
+    return "\n".join(rows)

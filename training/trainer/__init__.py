@@ -1,0 +1,1 @@
+"""Training runs on Lightning: configuration, tasks, checkpoints, evaluation."""
