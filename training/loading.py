@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 from ai8xc.training.rules import UNKNOWN_NAME, UNREADABLE, refused
 
 
-def resolved(kind: str, name: str, known: Mapping[str, str], folder: Path) -> object:
+def resolved(kind: str, name: str, known: Mapping[str, str], folder: Path = Path()) -> object:
     """Return the object of a name; `known` has the places of those that come with the package.
 
     `file.py:NAME` is Python code of the user's, found from `folder`, and is executed.

@@ -26,6 +26,9 @@ FINER: Final = 20
 COARSER: Final = 8
 """Scales tried above it: a layer's weights may use their range better there."""
 
+FAR: Final = 16
+"""An upper limit so many times the largest value seen says nothing about a tensor's range."""
+
 _SAME_POWER: Final = 1e-5
 """How far the logarithm of a ratio may be from an integer: scales are products of float32."""
 
@@ -147,15 +150,21 @@ class Search:
 
     def candidates(self, group: Group, scales: Scales) -> list[float]:
         """Return the scales to try, coarsest first."""
-        reach = {op: upper_limit(op) or self.profiles[op].peak for op in group.origins}
-        top = (max(reach.values(), default=0.0) or 1.0) / 127
-        limited = all(upper_limit(op) is not None for op in reach)
+        limits = {op: self.near_limit(op) for op in group.origins}
+        reach = (limit or self.profiles[op].peak for op, limit in limits.items())
+        top = (max(reach, default=0.0) or 1.0) / 127
+        limited = all(limit is not None for limit in limits.values())
         if limited and not self.real:
             return [top]
         above = 0 if limited else COARSER
         below = FINER if self.real else 0
         free = [top * 2.0 ** (i / 8) for i in range(above, -below - 1, -1)]
         return self.exact_for_weights(group, scales, free) or free
+
+    def near_limit(self, op: Op) -> float | None:
+        """Return the upper limit of an op, None where its values come nowhere near it."""
+        limit = upper_limit(op)
+        return None if limit is None or limit > FAR * self.profiles[op].peak > 0 else limit
 
     def exact_for_weights(self, group: Group, scales: Scales, free: list[float]) -> list[float]:
         """Return scales with which given weights of a layer that makes the group are kept."""

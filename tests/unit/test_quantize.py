@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -298,3 +299,12 @@ def test_an_input_scale_is_a_positive_number(scale: float) -> None:
 def test_a_constant_is_no_output() -> None:
     _, ctx = quantized(graph(conv(image(1, 4, 4), 2, "a"), const([1.0], "k")))
     assert rules_of(ctx) == ["Q010"]
+
+
+def test_a_limit_far_from_all_values_is_no_range() -> None:
+    first = conv(image(1, 4, 4), 2, "a", activation="relu")
+    last = conv(first, 2, "b")
+    far = replace(first, limit=32768.0)
+    nets = (last, last.with_operands({first: far}))
+    found = [op_of(quantized(graph(net))[0], "a").type.scale for net in nets]
+    assert found[0] == found[1]

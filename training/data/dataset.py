@@ -98,7 +98,6 @@ class Samples(TorchDataset[tuple[torch.Tensor, object]]):
     def __init__(
         self, info: DataSet, split: Split, *, augment: bool = False, seed: int = 0
     ) -> None:
-        self.training = False
         steps = (*(info.augment if augment else ()), *info.transforms)
         first = next((i for i, step in enumerate(steps) if step.random), len(steps))
         fixed, self.transforms = steps[:first], steps[first:]
@@ -149,7 +148,6 @@ def prepared(
         Samples(info, parts["train"].picked(held)) if count else test,
         test,
     )
-    data.train.training = True
     for samples in (data.train, data.validation, data.test):
         check_range(samples)
     return data

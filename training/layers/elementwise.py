@@ -44,7 +44,7 @@ class Elementwise(nn.Module):
     def _clamped(self, y: Tensor) -> Tensor:
         if self.mode == "simulate":
             return y.clamp(-128, 127)
-        return y if self.calibrated and self.mode == "float" else y.clamp(-1, 127 / 128)
+        return y if self.calibrated and self.mode == "float" else y.clamp(-1.0, 127 / 128)
 
     def _combined(self, x: Tensor, y: Tensor) -> Tensor:
         raise NotImplementedError

@@ -180,7 +180,7 @@ class HardwareLayer(nn.Module):
         if isinstance(pool, nn.MaxPool1d | nn.MaxPool2d):
             return y
         if self.mode == "float":
-            return y.clamp(-1, 127 / 128) if self.clamps else y
+            return y.clamp(-1.0, 127 / 128) if self.clamps else y
         if self.mode == "qat":
             return arithmetic.on_grid(y, arithmetic.AVERAGES[self.avg_pool_rounding])
         return (y.round() if self.avg_pool_rounding else y.trunc()).clamp(-128, 127)
@@ -198,7 +198,7 @@ class HardwareLayer(nn.Module):
         if not self.clamps:
             return y
         limit = arithmetic.WIDE_RANGE
-        return y.clamp(-limit, limit) if self.wide else y.clamp(-1, 127 / 128)
+        return y.clamp(-limit, limit) if self.wide else y.clamp(-1.0, 127 / 128)
 
     def _activated(self, y: Tensor) -> Tensor:
         if self.activation == "ReLU":

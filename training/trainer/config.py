@@ -119,15 +119,28 @@ def read_config(path: Path) -> TrainConfig:
     """
     found = read_yaml(path, TrainConfig)
     base = path.resolve().parent
+    data = {"root": base / found.data.root, "name": _from(base, found.data.name)}
     changes: dict[str, Any] = {
         "output": base / found.output,
-        "data": found.data.model_copy(update={"root": base / found.data.root}),
+        "data": found.data.model_copy(update=data),
+        "model": _located(base, found.model),
     }
     if found.qat_policy is not None:
         changes["qat"] = read_policy(base / found.qat_policy)
     if found.weights is not None:
         changes["weights"] = base / found.weights
     if found.distillation is not None:
-        weights = base / found.distillation.weights
-        changes["distillation"] = found.distillation.model_copy(update={"weights": weights})
+        given = found.distillation
+        teacher = {"weights": base / given.weights, "teacher": _located(base, given.teacher)}
+        changes["distillation"] = given.model_copy(update=teacher)
     return found.model_copy(update=changes)
+
+
+def _located(base: Path, model: ModelConfig) -> ModelConfig:
+    return model.model_copy(update={"name": _from(base, model.name)})
+
+
+def _from(base: Path, name: str) -> str:
+    """Return a name; one in a Python file with the file's full path."""
+    path, colon, attribute = name.rpartition(":")
+    return f"{base / path}:{attribute}" if colon and path.endswith(".py") else name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import logging
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -58,6 +59,7 @@ def onnx_model(run: Run, net: nn.Module) -> bytes:
     """Return an ONNX model of the network in real numbers, batch norms folded."""
     buffer = io.BytesIO()
     plain = set_mode(set_mode(copy.deepcopy(net), "qat"), "float").eval()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells that torchvision is absent
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -76,7 +78,7 @@ def vendor_checkpoint(run: Run, net: nn.Module) -> bytes:
     content: dict[str, object] = {
         "epoch": run.config.epochs,
         "state_dict": state,
-        "arch": run.config.model.name,
+        "arch": run.config.model.name.rpartition(":")[2],
         "extras": {"clipping_method": "MAX_BIT_SHIFT"},
     }
     return checkpoint_bytes(content)
@@ -87,7 +89,9 @@ def safetensors(run: Run, net: nn.Module) -> bytes:
     from safetensors.torch import save
 
     state = {name: value.contiguous() for name, value in net.state_dict().items()}
-    return save(state, {"arch": run.config.model.name, "device": run.config.device})
+    return save(
+        state, {"arch": run.config.model.name.rpartition(":")[2], "device": run.config.device}
+    )
 
 
 def test_data(run: Run, net: nn.Module) -> bytes:

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Sampler
 from torchmetrics import Metric
 
-from ai8xc.training.data import Data
+from ai8xc.training.data import Data, Samples, collate
 from ai8xc.training.layers import HardwareLayer
 from ai8xc.training.qat import initiate_qat, update_optimizer
 from ai8xc.training.rules import CONFIG, NOT_FINITE, refused
 from ai8xc.training.trainer.config import TrainConfig
 from ai8xc.training.trainer.tasks import Distillation, goal
+
+
+class EpochOrder(Sampler[int]):
+    """A random order of samples that depends on the seed and the epoch alone."""
+
+    def __init__(self, samples: Samples, seed: int) -> None:
+        self.samples, self.seed = samples, seed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 7919 + self.samples.epoch)
+        return iter(torch.randperm(len(self.samples), generator=generator).tolist())
 
 
 class Learner(LightningModule):
@@ -35,6 +51,26 @@ class Learner(LightningModule):
     def forward(self, x: Tensor) -> Any:
         """Return the outputs of the network."""
         return self.net(x)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the training samples; the loader draws an order before the epoch starts."""
+        self.data.train.epoch = self.current_epoch
+        return self._loader(self.data.train, EpochOrder(self.data.train, self.config.seed))
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return the validation samples."""
+        return self._loader(self.data.validation, None)
+
+    def _loader(self, samples: Samples, order: EpochOrder | None) -> DataLoader[Any]:
+        config = self.config
+        return DataLoader(
+            samples,
+            config.batch_size,
+            sampler=order,
+            num_workers=config.workers,
+            collate_fn=collate,
+            generator=torch.Generator().manual_seed(config.seed),  # leaves the global one alone
+        )
 
     def on_train_epoch_start(self) -> None:
         """Start QAT when it is due; seed what draws random numbers by the epoch."""
@@ -62,7 +98,7 @@ class Learner(LightningModule):
         if distillation and self.current_epoch >= distillation.start_epoch:
             loss = self._teacher[0].to(x.device)(loss, outputs, x)
         if not torch.isfinite(loss):
-            self.stop(x, float(loss), index)
+            self.stop(x, float(loss.detach()), index)
         self.log("train_loss", loss, on_step=True, on_epoch=True, batch_size=len(x))
         return loss
 

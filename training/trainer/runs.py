@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Sampler
 
-from ai8xc.training.data import Data, Samples, collate, dataset, prepared
+from ai8xc.training.data import Data, dataset, prepared
 from ai8xc.training.layers import use_device
 from ai8xc.training.loading import resolved
 from ai8xc.training.models import MODELS, ModelInfo
@@ -31,20 +30,6 @@ LAST: Final = "last.ckpt"
 RESULT: Final = "result.json"
 BEST: Final = {False: "best.ckpt", True: "qat_best.ckpt"}
 """Checkpoint of the best epoch in float training, and of the best one with quantisation."""
-
-
-class EpochOrder(Sampler[int]):
-    """A random order of samples that depends on the seed and the epoch alone."""
-
-    def __init__(self, samples: Samples, seed: int) -> None:
-        self.samples, self.seed = samples, seed
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed * 7919 + self.samples.epoch)
-        return iter(torch.randperm(len(self.samples), generator=generator).tolist())
 
 
 @dataclass(frozen=True)
@@ -80,7 +65,7 @@ class Run:
 
     def data_info(self) -> Any:
         """Return the declaration of the data set."""
-        return dataset(self.config.data.name, self.folder)
+        return dataset(self.config.data.name)
 
 
 def open_run(folder: Path) -> Run:
@@ -95,7 +80,7 @@ def open_run(folder: Path) -> Run:
 
 def load_data(config: TrainConfig, *, augment: bool = True) -> Data:
     """Return the data of a configuration."""
-    info = dataset(config.data.name, config.output.parent)
+    info = dataset(config.data.name)
     if config.data.transforms is not None:
         info = replace(info, transforms=config.data.transforms)
     if config.data.augment is not None:
@@ -108,7 +93,7 @@ def build(model: ModelConfig, config: TrainConfig, info: Any) -> nn.Module:
     """Return a new network for a device and a data set."""
     found: Any = MODELS.get(model.name)
     if found is None:
-        found = resolved("model", model.name, dict.fromkeys(MODELS, ""), config.output.parent)
+        found = resolved("model", model.name, dict.fromkeys(MODELS, ""))
     with use_device(config.device, avg_pool_rounding=config.avg_pool_rounding):
         if isinstance(found, ModelInfo):
             return found.build(info.outputs, info.shape[0], bias=model.bias)
@@ -179,7 +164,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> Run:
         trainer = _trainer(config, learner, progress)
         learner.configure_optimizers()  # a wrong schedule is told before anything is trained
         resume = str(last) if last.is_file() else None
-        trainer.fit(learner, _loader(config, data.train), _loader(config, data.validation), resume)
+        trainer.fit(learner, ckpt_path=resume)
     if trainer.interrupted:
         raise KeyboardInterrupt
     run = Run(folder, config)
@@ -215,16 +200,6 @@ def _learner(config: TrainConfig, data: Data, net: nn.Module) -> Any:
         teacher = build(config.distillation.teacher, config, data.info)
         load_weights(teacher, config.distillation.weights, config)
     return Learner(config, data, net, teacher)
-
-
-def _loader(config: TrainConfig, samples: Samples) -> DataLoader[Any]:
-    return DataLoader(
-        samples,
-        config.batch_size,
-        sampler=EpochOrder(samples, config.seed) if samples.training else None,
-        num_workers=config.workers,
-        collate_fn=collate,
-    )
 
 
 def _trainer(config: TrainConfig, learner: Any, progress: bool) -> Trainer:
