@@ -64,16 +64,16 @@ def layer(words: list[str], numbers: Numbers) -> nn.Module:
         words = words[1:]
     operator, channels, *rest = words
     given |= {key: value for word in rest for key, value in _option(word, numbers)}
-    sizes = tuple(numbers.of(text) for text in channels.split(">"))
+    source, target = (numbers.of(text) for text in channels.split(">"))
     if operator == "fc":
-        return layers.Linear(*sizes, **given)
+        return layers.Linear(source, target, **given)
     given.setdefault("bias", False)
     kernel = given.pop("kernel_size")
     if operator == "c1":
-        return layers.Conv1d(*sizes, kernel, **given)
+        return layers.Conv1d(source, target, kernel, **given)
     if operator == "t2":
-        return layers.ConvTranspose2d(*sizes, kernel, stride=2, **given)
-    return layers.Conv2d(*sizes, kernel, **given)
+        return layers.ConvTranspose2d(source, target, kernel, stride=2, **given)
+    return layers.Conv2d(source, target, kernel, **given)
 
 
 def _pool_layer(pool: re.Match[str]) -> nn.Module:

@@ -52,7 +52,8 @@ def draw(run: Run, data: Data, path: Path, checkpoint: Path | None = None) -> No
         axes[1, column].imshow(
             _image(share.sum(0)), cmap="bwr", vmin=-limit, vmax=limit, aspect="auto"
         )
-        axes[0, column].set_title(data.info.labels[int(data.test.y[column])])  # type: ignore[call-overload] # classes
+        label = int(torch.as_tensor(data.test.target(column)))
+        axes[0, column].set_title(data.info.labels[label])
         for axis in axes[:, column]:
             axis.set_axis_off()
     figure.savefig(path, dpi=96)

@@ -57,7 +57,6 @@ def torch_program(run: Run, net: nn.Module) -> bytes:
 
 def onnx_model(run: Run, net: nn.Module) -> bytes:
     """Return an ONNX model of the network in real numbers, batch norms folded."""
-    buffer = io.BytesIO()
     plain = set_mode(set_mode(copy.deepcopy(net), "qat"), "float").eval()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells that torchvision is absent
     with warnings.catch_warnings():
@@ -66,8 +65,8 @@ def onnx_model(run: Run, net: nn.Module) -> bytes:
             plain, (_example(run),), input_names=["input"], dynamo=True, verbose=False
         )
     assert program is not None
-    program.save(buffer)
-    return buffer.getvalue()
+    content: bytes = program.model_proto.SerializeToString()
+    return content
 
 
 def vendor_checkpoint(run: Run, net: nn.Module) -> bytes:

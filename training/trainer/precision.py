@@ -45,7 +45,7 @@ class _AveragePrecision(Metric):
         )
         found = [
             _area(scores[classes == c], right[classes == c], int((objects == c).sum()))
-            for c in objects.unique()
+            for c in sorted(set(objects.tolist()))
         ]
         return torch.stack(found).mean() if found else torch.tensor(0.0)
 

@@ -142,8 +142,10 @@ class Detection(Goal):
 
     def update(self, metrics: dict[str, Metric], outputs: Any, targets: Any, x: Tensor) -> None:
         """Count a batch."""
+        locs, scores = outputs
         found = detect(
-            *outputs,
+            locs,
+            scores,
             self.multibox.priors,
             min_score=self.config.min_score,
             max_overlap=self.config.max_overlap,
