@@ -28,7 +28,9 @@ class ConfigureCode:
 
     def helper(self) -> list[str]:
         """Return the statements that write a word to all groups, `first` being the first one's."""
-        return [f"    first[{g - self.groups[0]}u * CNN_GROUP_WORDS] = word;" for g in self.groups]
+        steps = [group - self.groups[0] for group in self.groups]
+        places = [f"{step}u * CNN_GROUP_WORDS" if step else "0" for step in steps]
+        return [f"    first[{place}] = word;" for place in places]
 
     def body(self) -> str:
         """Return the statements of the function."""

@@ -37,6 +37,12 @@ MAX_CLASSES: Final = 4096
 """Outputs up to which the error bound of the softmax holds."""
 
 
+Q14: Final = 1 << 14
+Q31: Final = (1 << 31) - 1
+LOGIT_SHIFT: Final = 16
+"""Fraction bits of the factor of the logits, fewer where it is large: the product fits 64 bits."""
+
+
 @dataclass(frozen=True)
 class CProject:
     """A register program as a C project; `titles` say what its layers do, by their numbers."""
@@ -364,9 +370,11 @@ class CProject:
     def _softmax(self) -> str:
         if not self.classifies:
             return ""
-        logit = "(q31_t)outputs[i]"
-        factor = self.scale * (1 << 14)
-        if factor not in (0.0, 1.0):
-            shift = 16
-            logit = f"(q31_t)(((int64_t)(q31_t)outputs[i] * {round(factor * 2**shift)}) >> {shift})"
-        return fill("softmax_layer.c", logit=logit) + template("softmax_report.c")
+        factor = self.scale * Q14
+        if factor in (0.0, 1.0):
+            layer = fill("softmax_layer.c", scale="", logit="(q31_t)outputs[i]")
+            return layer + template("softmax_report.c")
+        shift = next(s for s in range(LOGIT_SHIFT, -1, -1) if factor * 2**s < Q31 or s == 0)
+        scale = fill("logit_scale.c", factor=min(round(factor * 2**shift), Q31), shift=shift)
+        layer = fill("softmax_layer.c", scale=scale, logit="logit(outputs[i])")
+        return layer + template("softmax_report.c")

@@ -18,6 +18,7 @@ volatile uint32_t cnn_time;
 static const uint32_t sample_output[] = SAMPLE_OUTPUT;
 
 static uint32_t outputs[CNN_OUTPUT_WORDS];
+
 @{load_input}
 
 /* Compare the data memory with the known answer */

@@ -1,4 +1,4 @@
-
+@{scale}
 /* Class probabilities in Q15 */
 static q15_t probabilities[CNN_NUM_OUTPUTS];
 
