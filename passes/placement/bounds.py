@@ -7,7 +7,7 @@ device they prove that a network does not fit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from ai8xc.dialects import ai8x
 from ai8xc.ir.types import Array
+from ai8xc.passes.layers.limits import passes_of
 from ai8xc.passes.placement.columns import aligned
 from ai8xc.passes.placement.groups import Group, groups_of
 from ai8xc.passes.placement.problem import Problem
@@ -42,6 +43,41 @@ class Loads:
             first = at // device.processors_per_memory
             total[:, first : first + profile.shape[1]] += profile
         return int(total.max())
+
+    def slots(self, choice: Sequence[int]) -> int:
+        """Return the cycles that layers without operator take for moving data."""
+        return sum(found[at] for at, found in zip(choice, self.slot_cycles, strict=True))
+
+    @property
+    def fewest_slots(self) -> int:
+        """The least of these cycles for any choice."""
+        return sum(min(found.values()) for found in self.slot_cycles)
+
+    @cached_property
+    def slot_cycles(self) -> list[Mapping[int, int]]:
+        """These cycles of each group, by its start.
+
+        A layer moves four channels of each group of processors at a time (semantics 4.2).
+        """
+        found: list[Mapping[int, int]] = []
+        copies = [x for x in self.problem.layers if isinstance(x, ai8x.Passthrough)]
+        for group in self.groups:
+            own = [layer for layer in copies if layer.xs[0] in group.distances]
+            masks = {x: self.problem.source_mask(x, group.distances) for x in own}
+            found.append(
+                {at: sum(self._moves(x, masks[x] << at) for x in own) for at in group.choices}
+            )
+        return found
+
+    def _moves(self, layer: ai8x.Layer, mask: int) -> int:
+        device = self.problem.device
+        span = device.processors_per_group
+        turns = max(
+            (mask >> span * group & (1 << span) - 1).bit_count() for group in range(device.groups)
+        )
+        _, rows, columns = layer.pooled_shape
+        passes = passes_of(layer.in_shape[0], device)
+        return rows * columns * passes * -(-turns // device.processors_per_memory)
 
     @cached_property
     def counted(self) -> list[tuple[ai8x.Layer, int]]:

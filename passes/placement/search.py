@@ -28,6 +28,9 @@ QUICK: Final = 2
 THOROUGH: Final = 24
 """How often each solver moves what is in the way to the front: while searching, and at the end."""
 
+SHARES: Final = 8
+"""Parts of the data memory in which peaks are compared."""
+
 EVALUATIONS_FITTING: Final = 160
 EVALUATIONS_TIGHT: Final = 400
 """Choices tried to improve a placement that fits, and to find one that does."""
@@ -37,20 +40,29 @@ EVALUATIONS_TIGHT: Final = 400
 class Solution:
     """Processors, offsets and columns of one choice, with what it costs.
 
-    `excess` is 0 where it fits: bytes above the memory plus columns above the capacity.
+    `excess` is 0 where it fits: bytes above the memory plus columns above the capacity. `slots`
+    are the cycles that layers without operator take for moving data, which depend on how their
+    processors are spread over groups. `share` is the data memory in use, in parts of `SHARES`.
     """
 
     starts: Mapping[Op, int]
     offsets: Offsets
     columns: Columns
     excess: int
+    slots: int
+    share: int
     load_words: int
 
     @property
     def cost(self) -> tuple[int, ...]:
-        """What is compared, in order of importance (the last: how simple the picture is)."""
+        """What is compared, in order of importance (the last: how simple the picture is).
+
+        A lower peak counts in large steps first: kernels are stored as low as they can be where
+        the data memory has room.
+        """
+        peak, highest = self.offsets.peak, self.columns.highest
         spread = sum(self.starts.values())
-        return (self.excess, self.offsets.peak, self.columns.highest, self.load_words, spread)
+        return (self.excess, self.slots, self.share, highest, peak, self.load_words, spread)
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,12 @@ class Search:
         excess = over + packed.excess
         if not self.uses_first_group(starts):
             excess += 1
-        return Solution(starts, placed, packed, excess, self.load_words)
+        slots, share = self.loads.slots(choice), self.share(placed.peak)
+        return Solution(starts, placed, packed, excess, slots, share, self.load_words)
+
+    def share(self, peak: int) -> int:
+        """Return the parts of the data memory that so many bytes take."""
+        return -(-peak * SHARES // self.problem.device.data_memory_bytes)
 
     def uses_first_group(self, starts: Mapping[Op, int]) -> bool:
         """Whether some layer reads from, or the last one writes to, group 0 (NET-QUAD0)."""
@@ -159,13 +176,15 @@ class Search:
         peak, highest = self.loads.bytes(choice), self.loads.columns(choice)
         excess = max(0, peak - device.data_memory_bytes)
         excess += max(0, highest - max(device.kernel_columns, device.kernel_columns_large))
-        return (excess, max(peak, self.floor_bytes), highest)
+        slots = self.loads.slots(choice)
+        return (excess, slots, self.share(max(peak, self.floor_bytes)), highest)
 
     def done(self, best: Solution, seen: AbstractSet[tuple[int, ...]]) -> bool:
         """Whether enough has been tried, or nothing can be better."""
         if best.excess:
             return len(seen) >= EVALUATIONS_TIGHT
-        if best.offsets.peak <= self.floor_bytes and best.columns.highest <= self.floor_columns:
+        low = best.share <= self.share(self.floor_bytes) and best.slots <= self.loads.fewest_slots
+        if low and best.columns.highest <= self.floor_columns:
             return True
         return len(seen) >= EVALUATIONS_FITTING
 
