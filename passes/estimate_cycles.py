@@ -102,11 +102,15 @@ class LayerEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A network: its layers in order of execution, and words that must be loaded before."""
+    """A network: its layers in order of execution, and words that must be loaded before.
+
+    `peak` are the multiplications that the device can do at most in a cycle.
+    """
 
     layers: tuple[LayerEstimate, ...]
     weight_words: int
     input_words: int
+    peak: int
 
     @property
     def total(self) -> int:
@@ -117,6 +121,21 @@ class Estimate:
     def macs(self) -> int:
         """Multiplications of all layers."""
         return sum(layer.macs for layer in self.layers)
+
+    @property
+    def macs_per_cycle(self) -> float:
+        """Multiplications a cycle."""
+        return self.macs / self.total
+
+    @property
+    def percent(self) -> float:
+        """Share of the multiplications that the device can do at most."""
+        return 100 * self.macs_per_cycle / self.peak
+
+    @property
+    def dominating(self) -> LayerEstimate:
+        """The layer that takes the most cycles."""
+        return max(self.layers, key=lambda layer: layer.total)
 
 
 def cycles(w: Window) -> Cycles:
@@ -227,7 +246,7 @@ def estimate(graph: Graph, device: Device) -> Estimate | None:
         )
         for layer in network.sequence
     )
-    return Estimate(found, _weight_words(network), _input_words(network))
+    return Estimate(found, _weight_words(network), _input_words(network), peak)
 
 
 def _weight_words(network: HardwareNetwork) -> int:

@@ -60,6 +60,7 @@ def _cycles(estimated: Estimate) -> dict[str, int]:
     return {
         "total": estimated.total,
         "macs": estimated.macs,
+        "peak_macs_per_cycle": estimated.peak,
         "weight_words": estimated.weight_words,
         "input_words": estimated.input_words,
     }

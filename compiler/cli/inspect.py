@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 KEYS = ("tool", "name", "device", "network", "memory", "layers", "cycles")
 NAME_WIDTH = 40
 
+NUMBERS = (0, 5, 6, 7)
+"""Columns of the table of layers that are aligned to the right."""
+
 
 @click.command(
     "inspect",
@@ -119,7 +122,7 @@ def _tables(shown: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     total = (shown["cycles"] or {}).get("total")
     rows = [_row(layer, total) for layer in shown["layers"]]
-    head = ("", "layer", "operation", "output", "weights", "cycles", "")
+    head = ("", "layer", "operation", "output", "weights", "cycles", "", "a cycle", "mostly")
     yield from _aligned([head, *rows])
     memory = shown["memory"]
     yield ""
@@ -129,7 +132,10 @@ def _tables(shown: Mapping[str, Any]) -> Iterator[str]:
     if shown["cycles"]:
         cycles = shown["cycles"]
         rate = cycles["macs"] / cycles["total"]
-        yield f"cycles  {cycles['total']}, {cycles['macs']} multiplications ({rate:.1f} a cycle)"
+        peak = cycles["peak_macs_per_cycle"]
+        most = f"{100 * rate / peak:.1f} % of the {peak} that the device can do"
+        text = f"cycles  {cycles['total']}, {cycles['macs']} multiplications"
+        yield f"{text} ({rate:.1f} a cycle, {most})"
         weights, inputs = cycles["weight_words"], cycles["input_words"]
         yield f"to load  {weights} words of weights, {inputs} of input"
 
@@ -147,6 +153,8 @@ def _row(layer: Mapping[str, Any], total: int | None) -> tuple[str, ...]:
         f"{layer['weight_bits']} bits" if layer["weight_bits"] else "",
         "" if cycles is None else str(cycles),
         share,
+        f"{layer['macs'] / cycles:.1f}" if cycles else "",
+        layer.get("dominated_by") or "",
     )
 
 
@@ -155,7 +163,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [
-            cell.rjust(width) if index in (0, 5, 6) else cell.ljust(width)
+            cell.rjust(width) if index in NUMBERS else cell.ljust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()
