@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ai8xc.cures import with_cures
 from ai8xc.device import load_device
 from ai8xc.dialects import ai8x, nn
 from ai8xc.driver import Options, compile_graph, load_described, passes_of
@@ -91,7 +90,12 @@ def survey_model(model: Model, options: Options) -> Survey:
     load_passes()
     load_backends(options.load)
     device = load_device(options.device or "max78000")
-    return with_cures(_verdict(model, device, options), device)
+    found = _verdict(model, device, options)
+    if not errors(found.diagnostics):
+        return found
+    from ai8xc.cures import with_cures
+
+    return with_cures(found, device)
 
 
 def _verdict(model: Model, device: Device, options: Options) -> Survey:

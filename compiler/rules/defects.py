@@ -41,6 +41,8 @@ def fifo_lanes(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     if place is None or layer.order or not network.settings.fifo or layer.op.mode.chw:
         return
     step, lanes = device.processors_per_group, device.processors_per_memory
+    if any(layer.in_group(place.processors, group) >> lanes for group in range(device.groups)):
+        return  # FIFO-PROC
     used = [group for group in range(device.groups) if layer.in_group(place.processors, group)]
     read = [p for p in range(device.processors) if place.processors >> p & 1]
     for channel, processor in enumerate(read):

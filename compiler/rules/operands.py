@@ -156,3 +156,18 @@ def equal_gaps(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     gaps = {place.write_gap for place in places if place is not None}
     if layer.op.parts > 1 and len(gaps) > 1:
         yield found(layer)
+
+
+@layer_rule("ELT-READGAP", "2.8", "warning", limit="write gap divided by the operands")
+def read_gap_of_operands(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
+    """`{layer}` reads its operands with a gap of {gap}, not {wanted}
+
+    The operands lie between each other, so the gap that each leaves is used up by the others.
+    """
+    sources = network.sources(layer)
+    place = sources[0].place if sources and sources[0] else None
+    if layer.op.parts < 2 or place is None or layer.place is None:
+        return
+    wanted = place.write_gap // layer.op.parts
+    if layer.place.read_gap != wanted:
+        yield found(layer, gap=layer.place.read_gap, wanted=wanted)

@@ -92,6 +92,23 @@ def unwritten_processors(layer: LayerView, network: NetworkView) -> Iterator[Fin
         yield found(layer, mask=missing)
 
 
+@layer_rule("IN-PROC-OR", "2.9", "warning", limit="the processors that the layers before write")
+def unread_processors(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
+    """`{layer}` does not read all processors that the layers before it write: {mask:#018x}
+
+    Channels that are written are usually read.
+    """
+    places = [source.place if source else None for source in network.sources(layer)]
+    if layer.place is None or None in places:
+        return
+    written = 0
+    for place in places:
+        written |= place.output_processors if place else 0
+    unread = written & ~layer.place.processors
+    if unread:
+        yield found(layer, mask=unread)
+
+
 @layer_rule("PROC-UNALIGNED-Q", "2.9", "warning", limit="a multiple of four")
 def narrow_weights(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     """`{layer}` has {bits}-bit weights and writes from processor {first} on

@@ -131,5 +131,28 @@ def overlapping_buffers(network: NetworkView) -> Iterator[Finding]:
             yield Finding(two, {"other": one.name})
 
 
+@rule(
+    "RDA-STREAM",
+    "2.12",
+    level="network",
+    feature="readahead",
+    limit="buffers in different parts of {d.data_subinstance_bytes} bytes",
+)
+def read_ahead_buffers(network: NetworkView) -> Iterator[Finding]:
+    """`{layer}` reads ahead from the part of a memory where the buffer of `{other}` lies
+
+    A streaming layer that reads ahead needs a part of the data memories for itself.
+    """
+    size, step = network.device.data_subinstance_bytes, network.device.processors_per_memory
+    areas = [
+        (layer.op, layer.place.processors, layer.place.in_offset // size)
+        for layer, _ in _counted(network)
+    ]
+    for (one, mask, part), (two, other, place) in combinations(areas, 2):
+        ahead = one.mode.readahead or two.mode.readahead
+        if ahead and part == place and _memories(mask, step) & _memories(other, step):
+            yield Finding(two, {"other": one.name})
+
+
 def _memories(mask: int, step: int) -> set[int]:
     return {bit // step for bit in range(mask.bit_length()) if mask >> bit & 1}

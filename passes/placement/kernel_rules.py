@@ -1,4 +1,4 @@
-"""The rule of the kernel memory as a whole (semantics 2.11): what no placement can change."""
+"""Rules of the kernel and bias memories (semantics 2.11)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ai8xc.dialects import ai8x
 from ai8xc.ir.diag import Cure
 from ai8xc.passes.layers.limits import lanes_of
 from ai8xc.passes.placement.kernels import kernel_columns
-from ai8xc.rules.catalogue import Finding, rule
+from ai8xc.rules.catalogue import Finding, found, layer_rule, rule
 from ai8xc.rules.view import LayerView, NetworkView
 
 LISTED = 3
@@ -42,6 +42,48 @@ def kernel_memory(network: NetworkView) -> Iterator[Finding]:
             *_fewer(first, sizes[first], needed, device.kernel_bytes),
         )
         yield Finding(first, {"needed": needed}, (f"the largest, in bytes: {largest}",), cures)
+
+
+@rule(
+    "BIAS-MEM",
+    "2.11",
+    level="network",
+    limit="{d.bias_bytes} bytes, {d.bias_bytes_per_group} in each group",
+    cure="train the largest layers without bias",
+)
+def bias_memory(network: NetworkView) -> Iterator[Finding]:
+    """the biases take {needed} bytes, {device} has {d.bias_bytes}
+
+    Each of the four groups of processors has a bias memory; an ordinary layer's biases lie in one
+    of them. Equal biases of two layers are stored once only where the layers are equal.
+    """
+    biased = [layer for layer in network.layers if layer.biased]
+    needed = sum(layer.outputs for layer in biased)
+    limit = network.device.bias_bytes
+    if needed > limit and max(layer.outputs for layer in biased) <= limit:
+        largest = max(biased, key=lambda layer: layer.outputs)
+        yield Finding(largest, {"needed": needed})
+
+
+@layer_rule(
+    "WMEM-DW", "2.11", limit="within {d.kernel_instance_columns} columns", feature="depthwise"
+)
+def depthwise_kernels(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
+    """the depthwise kernels of `{layer}` begin in column {start} and end in column {end}
+
+    Kernels of a depthwise layer lie in one physical memory: columns up to a multiple of 1,024,
+    or 256 in the larger part that some processors have.
+    """
+    start = layer.place.kernel_start if layer.place else None
+    device = network.device
+    if layer.groups == 1 or start is None or not device.has("depthwise"):
+        return
+    end = start + kernel_columns(layer.op, device) - 1
+    large = start >= device.kernel_columns
+    size = device.kernel_instance_columns_large if large else device.kernel_instance_columns
+    base = device.kernel_columns if large else 0
+    if (start - base) // size != (end - base) // size:
+        yield found(layer, start=start, end=end)
 
 
 def _bytes(layer: LayerView) -> int:
