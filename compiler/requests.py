@@ -10,13 +10,9 @@ from ai8xc.dialects.settings import Settings
 from ai8xc.ir.diag import Diagnostic, declare
 from ai8xc.ir.loc import UNKNOWN
 from ai8xc.rules import description as rules
+from ai8xc.rules.catalogue import rule_of
+from ai8xc.rules.limits import limit_on
 
-UNKNOWN_SETTING = declare(
-    "AX131",
-    "{device} has no setting `{setting}`",
-    """Some settings of a run exist on MAX78002 only: a start before the first FIFO word, layers
-    that are linked, stop one by one or start elsewhere than at 0, snoopers.""",
-)
 SHARED_CORE = declare(
     "AX132",
     "`prefix` and `riscv` cannot be used together",
@@ -24,14 +20,14 @@ SHARED_CORE = declare(
     have a prefix.""",
 )
 
-FEATURES: Final[tuple[tuple[str, Feature], ...]] = (
-    ("fifo_go", "fifo-go"),
-    ("link_layers", "link-layer"),
-    ("start_layer", "link-layer"),
-    ("one_shot", "one-shot"),
-    ("snoop", "snoop"),
+FEATURES: Final[tuple[tuple[str, Feature, str], ...]] = (
+    ("fifo_go", "fifo-go", "NET-FIFOGO"),
+    ("link_layers", "link-layer", "NET-LINK"),
+    ("start_layer", "link-layer", "NET-START"),
+    ("one_shot", "one-shot", "NET-ONESHOT"),
+    ("snoop", "snoop", "NET-SNOOP"),
 )
-"""Setting, and the feature that it needs where it does not have its default."""
+"""Setting, the feature that it needs where it does not have its default, and the rule about it."""
 
 
 def check_requests(network: Mapping[str, object], device: Device) -> Iterator[Diagnostic]:
@@ -52,7 +48,12 @@ def check_requests(network: Mapping[str, object], device: Device) -> Iterator[Di
     if network.get("prefix") and network.get("riscv"):
         yield SHARED_CORE.at(UNKNOWN)
     default = Settings()
-    for name, feature in FEATURES:
-        asked = network.get(name, getattr(default, name)) != getattr(default, name)
-        if asked and not device.has(feature):
-            yield UNKNOWN_SETTING.at(UNKNOWN, device=device.name, setting=name)
+    for name, feature, rule in FEATURES:
+        value = network.get(name, getattr(default, name))
+        if value != getattr(default, name) and not device.has(feature):
+            count = len(value) if isinstance(value, tuple) else 0
+            known = rule_of(rule)
+            limit = f"{device.name}: {limit_on(known, device)}"
+            yield known.at(
+                UNKNOWN, device=device.name, d=device, number=value, count=count, notes=[limit]
+            )

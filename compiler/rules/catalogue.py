@@ -90,6 +90,11 @@ def checks() -> Mapping[str, tuple[Rule, NetworkCheck]]:
     return _CHECKS
 
 
+def rule_of(id: str) -> Rule:
+    """Return a rule of the hardware level, for those who find it broken by other means."""
+    return checks()[id][0]
+
+
 def check(graph: Graph, device: Device) -> list[Diagnostic]:
     """Return everything that breaks a rule in a graph of level ai8x, placed or not.
 

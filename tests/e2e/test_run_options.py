@@ -90,10 +90,10 @@ def test_project_passes(model, device, options, tmp_path):
 @pytest.mark.parametrize(
     ("device", "options", "rule"),
     [
-        ("max78000", "--fifo --fifo-go", "AX131"),
-        ("max78000", "--link-layer", "AX131"),
-        ("max78000", "--one-shot", "AX131"),
-        ("max78000", "--start-layer 1", "AX131"),
+        ("max78000", "--fifo --fifo-go", "NET-FIFOGO"),
+        ("max78000", "--link-layer", "NET-LINK"),
+        ("max78000", "--one-shot", "NET-ONESHOT"),
+        ("max78000", "--start-layer 1", "NET-START"),
         ("max78000", "--fast-fifo", "FFIFO-RISCV"),
         ("max78000", "--prefix net --riscv", "AX132"),
         ("max78002", "--stop-after 99", "AX133"),
