@@ -42,3 +42,17 @@ def test_the_example_pass_of_the_manual_works(tmp_path: Path) -> None:
     command += ["--load", str(tmp_path / "merge_relus.py"), "--passes", "merge-relus"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.count("nn.relu") == 1
+
+
+def test_the_example_of_the_placement_is_what_the_compiler_gives(tmp_path: Path) -> None:
+    """Every layer of the page, its attributes included, is in the output."""
+    text = (DOCS / "placement.md").read_text("utf-8")
+    graph, layers, _ = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "block.ir").write_text(graph)
+    command = [sys.executable, "-m", "ai8xc", "opt", "--device", "max78000"]
+    command += ["--passes", "layers", str(tmp_path / "block.ir")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    shown = [line for line in layers.splitlines() if "place = " in line]
+    assert len(shown) == 4
+    for line in shown:
+        assert " ".join(line.split()) in " ".join(done.stdout.split())
