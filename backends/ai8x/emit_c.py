@@ -14,6 +14,7 @@ from typing import Final
 from ai8xc.backends.ai8x.c_configure import ConfigureCode
 from ai8xc.backends.ai8x.c_input import input_arrays, load_input
 from ai8xc.backends.ai8x.c_names import CNames, hexadecimal
+from ai8xc.backends.ai8x.c_prefix import prefixed
 from ai8xc.backends.ai8x.c_tables import (
     output_header,
     output_tables,
@@ -129,7 +130,7 @@ class CProject:
             "Makefile": fill("Makefile", **facts),
             "project.mk": fill("project.mk", **facts),
         }
-        return files
+        return prefixed(files, self.settings.prefix)
 
     def _header(self) -> str:
         unloads = self.program.unloads

@@ -124,6 +124,11 @@ class Emulator:
             count -= len(parts[-1])
         return np.concatenate(parts)
 
+    def reset(self, groups: Iterable[int]) -> None:
+        """Put groups into the state of power-up, as the reset line does; memories keep words."""
+        for group in groups:
+            self._registers.reset(group)
+
     def push(self, fifo: int, word: int) -> None:
         """Push one word into an input FIFO; the fast FIFO is FIFO 0."""
         self._control.push(fifo, word & WORD)

@@ -51,6 +51,13 @@ class RegisterFile:
         word = self.word(register, group) & ~found.mask
         self._words[register][group, 0] = word | (value << found.low)
 
+    def reset(self, group: int) -> None:
+        """Zero all registers of a group."""
+        self.version += 1
+        for name, register in self.map.registers.items():
+            if register.per_group:
+                self._words[name][group] = 0
+
     def clear_layers(self, group: int) -> None:
         """Zero the layer and streaming registers of a group."""
         self.version += 1

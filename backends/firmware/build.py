@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,11 +14,10 @@ from ai8xc.backends.firmware.sdk import sdk_files
 from ai8xc.ir.diag import Diagnostic, Rejected, declare
 from ai8xc.ir.loc import UNKNOWN
 
-SOURCES: Final = ("cnn.c", "main.c", "softmax.c")
+MAIN: Final = "main.c"
 RISCV_MAIN: Final = "main_riscv.c"
 """The main program of the RISC-V core, in projects that run on it; `main.c` only starts it."""
 
-HEADERS: Final = ("cnn.h", "weights.h", "sampledata.h", "sampleoutput.h")
 FLAGS: Final = ("-O2", "-std=c99", "-ffunction-sections", "-fdata-sections")
 LINK_FLAGS: Final = ("-nostartfiles", "-Wl,--gc-sections")
 
@@ -126,7 +125,7 @@ class Firmware:
     """A compiled project: what is loaded where, the functions by address, and its size.
 
     `text` and `network_text` (of `cnn.c` alone, with the weights) are bytes of flash, `data` and
-    `bss` bytes of RAM.
+    `bss` bytes of RAM. `prefix` begins names in C, where it is not `cnn`.
     """
 
     machine: Machine
@@ -138,8 +137,15 @@ class Firmware:
     data: int
     bss: int
     network_text: int
+    prefix: str = ""
     second: Firmware | None = None
     """What the RISC-V core runs: its ELF file is in a segment of this one."""
+
+
+def prefix_of(project: Path) -> str:
+    """Return what names in C begin with in a project, nothing where they have no prefix."""
+    found = [path.name for path in project.glob("*_cnn.c")]
+    return found[0].removesuffix("_cnn.c") if len(found) == 1 else ""
 
 
 def toolchains(project: Path) -> tuple[Toolchain, ...]:
@@ -176,14 +182,15 @@ def build(project: Path, device: str, work: Path) -> Firmware:
     for name, content in sdk_files().items():
         (sdk / name).write_bytes(content)
     job = _Job(project, machine, work)
+    names = [path.name for path in sorted(project.glob("*.c"))]
     if RISCV not in toolchains(project):
-        return job.linked(ARM, SOURCES)
-    second = job.linked(RISCV, tuple(RISCV_MAIN if s == "main.c" else s for s in SOURCES))
+        return replace(job.linked(ARM, names), prefix=prefix_of(project))
+    second = job.linked(RISCV, [name for name in names if name != MAIN])
     image = work / "riscv.bin"
     _call(f"{RISCV.prefix}objcopy", "-O", "binary", str(work / "riscv.elf"), str(image))
     holder = work / "riscv_image.s"
     holder.write_text(f'.section .riscv_flash, "a"\n.incbin "{image}"\n')
-    return replace(job.linked(ARM, ("main.c",), holder), second=second)
+    return replace(job.linked(ARM, [MAIN], holder), second=second)
 
 
 @dataclass(frozen=True)
@@ -194,7 +201,7 @@ class _Job:
     machine: Machine
     work: Path
 
-    def linked(self, tools: Toolchain, names: tuple[str, ...], *more: Path) -> Firmware:
+    def linked(self, tools: Toolchain, names: Sequence[str], *more: Path) -> Firmware:
         """Compile sources of the project for a core; return what was linked."""
         sdk, core = self.work / "sdk", "riscv" if tools is RISCV else "firmware"
         include = (f"-I{sdk}", f"-I{self.project}")
@@ -215,8 +222,8 @@ class _Job:
             *definitions,
             *(script, *objects, "-o", str(elf)),
         )
-        network = self.work / f"{core}-cnn.o"
-        text = _sizes(tools, network)[0] if network.is_file() else 0
+        networks = [Path(name) for name in objects if name.endswith("cnn.o")]
+        text = sum(_sizes(tools, network)[0] for network in networks)
         return _read(elf.read_bytes(), self.machine, (*_sizes(tools, elf), text))
 
 

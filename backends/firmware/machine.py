@@ -15,7 +15,14 @@ from ai8xc.backends.emulator.findings import Finding
 from ai8xc.backends.emulator.trace import LayerTrace
 from ai8xc.backends.firmware.build import FLASH, RAM, Firmware
 from ai8xc.backends.firmware.bus import Bus
-from ai8xc.backends.firmware.chip import BOOT_ADDRESS, EXIT, RISCV_EXIT, RISCV_INTERRUPTS, Chip
+from ai8xc.backends.firmware.chip import (
+    BOOT_ADDRESS,
+    EXIT,
+    RESET,
+    RISCV_EXIT,
+    RISCV_INTERRUPTS,
+    Chip,
+)
 from ai8xc.backends.firmware.core import RISCV, Core, CoreError, Memory
 from ai8xc.backends.firmware.profile import Profile
 from ai8xc.device import load_device
@@ -80,6 +87,11 @@ class Machine:
     def network_profile(self) -> Profile:
         """The profile of the core that runs the network."""
         return self._second.profile if self._second else self.profile
+
+    @property
+    def prefix(self) -> str:
+        """What names in C begin with, nothing for the usual ones."""
+        return self._firmware.prefix
 
     @property
     def size(self) -> Firmware:
@@ -250,6 +262,9 @@ class Machine:
             self.chip.write(address, value)
             if address in (EXIT, RISCV_EXIT):
                 core.stop()
+            elif address == RESET:
+                self.bus.flush()
+                self.emulator.reset(group for group in range(4) if value >> group & 1)
 
         core.ports(*PERIPHERALS, self._read_chip, write_chip)
         for area in (FAST_FIFO, ACCELERATOR):

@@ -14,9 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from ai8xc import __version__
+from ai8xc.backends.ai8x.c_prefix import file_name
 from ai8xc.backends.ai8x.c_tables import output_tables, sample_tables, weight_tables
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.emit_facts import facts
+from ai8xc.backends.firmware.build import prefix_of
 from ai8xc.device import device_names
 from ai8xc.dialects.reg import Program
 from ai8xc.ir.diag import Diagnostic, Rejected, declare
@@ -64,7 +66,8 @@ class Project:
         """Return the project in a folder; raises `Rejected` where there is none."""
         manifest = read_manifest(folder)
         tables: dict[str, Array] = {}
-        for name in HEADERS:
+        prefix = prefix_of(folder)
+        for name in (file_name(header, prefix) for header in HEADERS):
             try:
                 found = _TABLE.findall(_text(folder / name))
                 tables |= {key: _numbers(body) for key, body in found}

@@ -11,10 +11,11 @@ from zlib import crc32
 
 import numpy as np
 
+from ai8xc.backends.ai8x.c_prefix import file_name
 from ai8xc.backends.ai8x.c_tables import output_header, sample_header
 from ai8xc.backends.ai8x.unload import unload_words
 from ai8xc.backends.emulator import Emulator, Finding, LayerTrace
-from ai8xc.backends.firmware.build import RISCV_MAIN, SOURCES, build, missing_compilers
+from ai8xc.backends.firmware.build import RISCV_MAIN, build, missing_compilers, prefix_of
 from ai8xc.backends.firmware.machine import Machine, MachineError
 from ai8xc.backends.firmware.outputs import (
     Difference,
@@ -30,7 +31,6 @@ from ai8xc.ir.diag import Diagnostic
 from ai8xc.ir.types import Array
 
 Engine = Literal["registers", "firmware"]
-COPIED = ("cnn.h", "weights.h", *SOURCES)
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,8 @@ def _on_firmware(folder: Path, project: Project, other: bool) -> Report:
 
 def _usage(machine: Machine) -> Usage:
     profile, size = machine.network_profile, machine.size
-    names = (name for name in profile.spent if name.startswith("cnn_") or name == "load_input")
+    network = f"{machine.prefix or 'cnn'}_"
+    names = (name for name in profile.spent if name.startswith(network) or name == "load_input")
     spent = {name: profile.spent[name] for name in sorted(names)}
     second = size.second
     return Usage(
@@ -303,15 +304,15 @@ def _with_answer(project: Project) -> Project:
 def _write_project(folder: Path, project: Project, target: Path) -> None:
     """Copy the C files, unchanged, with the data of another sample."""
     target.mkdir()
-    riscv = (RISCV_MAIN,) if (folder / RISCV_MAIN).is_file() else ()
-    for name in (*COPIED, *riscv):
+    for path in sorted((*folder.glob("*.c"), *folder.glob("*.h"))):
         try:
-            (target / name).write_bytes((folder / name).read_bytes())
+            (target / path.name).write_bytes(path.read_bytes())
         except OSError as error:
-            why = f"`{name}`: {error.strerror}"
+            why = f"`{path.name}`: {error.strerror}"
             raise unusable_project(folder, why) from None
     tables = project.tables
     sample = {name: words for name, words in tables.items() if name.startswith("SAMPLE_INPUT_")}
-    (target / "sampledata.h").write_text(sample_header(sample))
+    prefix = prefix_of(folder)
+    (target / file_name("sampledata.h", prefix)).write_text(sample_header(sample))
     answer = {"SAMPLE_OUTPUT": tables["SAMPLE_OUTPUT"]}
-    (target / "sampleoutput.h").write_text(output_header(answer))
+    (target / file_name("sampleoutput.h", prefix)).write_text(output_header(answer))

@@ -7,6 +7,7 @@ DEVICES = ("MAX78000", "MAX78002")
 SECTIONS = (
     ("golden", "golden programs on the emulator", "defect"),
     ("registers", "golden networks lowered by us", "listed"),
+    ("firmware", "golden networks as compiled C", "listed"),
     ("vendor", "vendor descriptions through `ai8xc compile`: deliberately other", "other"),
     ("refused", "what the vendor's tool refuses: not offered, or accepted with a reason", "other"),
     ("replaced", "vendor networks placed anew: not placed, with a reason", "not"),

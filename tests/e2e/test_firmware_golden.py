@@ -1,4 +1,7 @@
-"""The generated C: compiles without a warning, runs on the emulated core, passes its own test."""
+"""The generated C: compiles without a warning, runs on the emulated core, passes its own test.
+
+The default run covers every feature of the vendor's vectors; `--golden-all` runs all of them.
+"""
 
 import shutil
 import subprocess
@@ -7,12 +10,14 @@ import firmware_programs
 import golden_corpus
 import numpy as np
 import pytest
+from golden_differences import REFUSED, listed
 
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.unload import unload_words
-from ai8xc.backends.firmware.build import RISCV, RISCV_MAIN, SOURCES, build
+from ai8xc.backends.firmware.build import RISCV, RISCV_MAIN, build
 from ai8xc.backends.firmware.machine import Machine
 from ai8xc.backends.firmware.sdk import sdk_files
+from ai8xc.ir.diag import Rejected
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Wshadow", "-Wmissing-prototypes")
 ARM = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb")
@@ -43,6 +48,72 @@ pytestmark = [
         shutil.which(SECOND[0]) is None, reason="gcc-riscv64-unknown-elf is not installed"
     ),
 ]
+
+
+def covering():
+    """A few programs that have every feature between them, cheap ones first."""
+    chosen = []
+    for device in ("MAX78000", "MAX78002"):
+        left = [e for e in golden_corpus.entries() if e.device == device]
+        left = [e for e in left if not listed(e.name, REFUSED)]
+        wanted = {feature for e in left for feature in e.features}
+        while wanted:
+            best = max(left, key=lambda e: (len(wanted & set(e.features)), -e.cost, e.id))
+            wanted -= set(best.features)
+            chosen.append(best)
+    return sorted(chosen, key=lambda e: e.id)
+
+
+def pytest_generate_tests(metafunc):
+    if "entry" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--golden-all")
+        chosen = golden_corpus.entries() if every else covering()
+        metafunc.parametrize("entry", chosen, ids=lambda e: e.id)
+
+
+@pytest.fixture(scope="session")
+def sdk(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sdk")
+    for name, content in sdk_files().items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_compiled_network(entry, sdk, tmp_path, record_property):
+    refused = listed(entry.name, REFUSED)
+    golden = golden_corpus.Program(entry.path)
+    record_property("firmware", (entry.device, entry.features, bool(refused)))
+    if refused:
+        with pytest.raises(Rejected):
+            firmware_programs.lowered(golden)
+        return
+    program = firmware_programs.lowered(golden)
+    folder = write(program, tmp_path / "project")
+    answer = firmware_programs.answering(golden)
+    if answer:
+        header = CProject(answer).files()["sampleoutput.h"]
+        (folder / "sampleoutput.h").write_text(header)
+    assert complaints(folder, sdk) == ""
+    chip = machine(program, folder, tmp_path)
+    assert chip.run() == 0
+    assert "*** PASS ***" in chip.output
+    assert list(chip.findings) == []
+
+
+def sources(folder):
+    return sorted(path.name for path in folder.glob("*.c"))
+
+
+def complaints(folder, sdk):
+    """What the compilers say about the sources, with warnings on."""
+    riscv = (folder / RISCV_MAIN).is_file()
+    said = ""
+    for source in sources(folder):
+        core = SECOND if riscv and source != "main.c" else ARM
+        command = [*core, "-std=c99", *WARNINGS, f"-I{sdk}", "-fsyntax-only", str(folder / source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        said += done.stderr
+    return said
 
 
 @pytest.fixture(params=FAMILIES, ids="-".join)
@@ -76,7 +147,7 @@ def test_no_warnings(project, tmp_path, compiler):
     for name, content in sdk_files().items():
         (sdk / name).write_bytes(content)
     riscv = (folder / RISCV_MAIN).is_file()
-    for source in (*SOURCES, RISCV_MAIN) if riscv else SOURCES:
+    for source in sources(folder):
         core = SECOND if riscv and source != "main.c" else compiler
         command = [*core, "-O2", "-std=c99", *WARNINGS, "-Werror", f"-I{sdk}", "-c"]
         target = ["-o", str(tmp_path / "object.o")]

@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
-from ai8xc.backends.firmware.build import ARM, RISCV
+from ai8xc.backends.firmware.build import ARM, RISCV, build
+from ai8xc.backends.firmware.machine import Machine
 from ai8xc.backends.firmware.run import run_project
 from ai8xc.cli.main import cli
 
@@ -117,3 +118,33 @@ def test_energy_is_measured_step_by_step(model, tmp_path):
     once = run_project(plain, "firmware")
     many, single = report.usage.instructions, once.usage.instructions
     assert many["cnn_load_weights"] == 101 * single["cnn_load_weights"]
+
+
+@pytest.mark.parametrize("device", ["max78000", "max78002"])
+def test_several_networks_in_one_image(device, model, tmp_path):
+    """Two networks with names of their own run in turns, twice each."""
+    image = tmp_path / "image"
+    image.mkdir()
+    for prefix, options in (("one", "--fifo"), ("two", "--stop-after 0")):
+        folder = tmp_path / prefix
+        done = compiled(model, device, f"{options} --prefix {prefix}", folder)
+        assert done.exit_code == 0, done.output
+        report = run_project(folder, "firmware")
+        assert report.passed
+        assert f"{prefix}_load_weights" in report.usage.instructions
+        names = [path.name for path in folder.glob("*.[ch]")]
+        assert f"{prefix}_cnn.h" in names
+        for name in names:
+            target = f"{prefix}_main.c" if name == "main.c" else name
+            head = f"#define main {prefix}_main\n" if name == "main.c" else ""
+            (image / target).write_text(head + (folder / name).read_text())
+    (image / "main.c").write_text(
+        "int one_main(void);\nint two_main(void);\n"
+        "int main(void)\n{\n"
+        "    return one_main() | two_main() | one_main() | two_main();\n}\n"
+    )
+    work = tmp_path / "work"
+    work.mkdir()
+    chip = Machine(build(image, device, work), device)
+    assert chip.run() == 0
+    assert chip.output.count("*** PASS ***") == 4
