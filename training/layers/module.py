@@ -209,7 +209,7 @@ class HardwareLayer(nn.Module):
         factors = self.factors()
         weight = arithmetic.quantized_parameter(op.weight, factors, self.bits)
         if channels_last:
-            weight = weight.contiguous(memory_format=torch.channels_last)
+            weight = weight.to(memory_format=torch.channels_last)
         bias = op.bias
         if bias is not None:
             bias = arithmetic.quantized_parameter(bias, factors, self.bits)
