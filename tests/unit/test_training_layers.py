@@ -191,6 +191,16 @@ def test_large_batches_give_the_same_values() -> None:
     assert torch.equal(whole, parts)
 
 
+@pytest.mark.parametrize("size", [2, 3, 5, 7, 11])
+@pytest.mark.parametrize("rounding", [False, True])
+def test_averages_of_large_batches_are_those_of_the_simulation(size: int, rounding: bool) -> None:
+    with layers.use_device("max78000", mode="qat", avg_pool_rounding=rounding):
+        pool = layers.AvgPool2d(size)
+    x = integers(30, 8, 22, 22)
+    trained = pool(x / 128)
+    assert torch.equal(layers.set_mode(pool, "simulate")(x), trained * 128)
+
+
 @pytest.mark.parametrize("quantile", [0.0, 0.5, 0.9, 0.985, 0.995, 1.0])
 @pytest.mark.parametrize("n", [1, 2, 10, 4097])
 def test_quantile(n: int, quantile: float) -> None:

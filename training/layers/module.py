@@ -125,7 +125,7 @@ class HardwareLayer(nn.Module):
         self.pool = pool
         self.op = op
         self.bn: Norm | None = None
-        self.folded_norm: NormSettings | None = None
+        self.declared_norm: NormSettings | None = None
         self._originals: state.Originals | None = None
         state.add_controls(self)
         if settings.shift_rule == "calibrated":
@@ -137,7 +137,7 @@ class HardwareLayer(nn.Module):
 
     def _add_batch_norm(self, norm: NormSettings) -> None:
         """Declare a batch norm; only a layer in float mode has one, later it is folded."""
-        self.folded_norm = norm
+        self.declared_norm = norm
         require(self.op is not None and self.op.bias is not None, "bias", "batch norm needs a bias")
         if self.mode != "float":
             return

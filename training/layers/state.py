@@ -285,10 +285,10 @@ def _match_revision(layer: HardwareLayer, entries: _Entries) -> None:
 def _match_batch_norm(layer: HardwareLayer, entries: _Entries) -> None:
     """Fold stored statistics into a layer without them, drop those of a layer loaded folded."""
     weight = entries.get("op.weight")
-    if layer.op is None or weight is None or layer.folded_norm is None:
+    if layer.op is None or weight is None or layer.declared_norm is None:
         return
     if layer.bn is None and entries.has("bn.running_mean"):
-        norm = BatchStatistics.of(entries.take("bn."), layer.folded_norm.eps, _divisor(layer))
+        norm = BatchStatistics.of(entries.take("bn."), layer.declared_norm.eps, _divisor(layer))
         result = folded(Parameters(weight, entries.get("op.bias")), norm, layer.op)
         entries.put("op.weight", result.weight)
         entries.put("op.bias", cast("Tensor", result.bias))
