@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from ai8xc.dialects import q
 from ai8xc.ir.core import Data, Graph, Input, Op, make_graph
 from ai8xc.ir.passes import Pass, PassContext, fact, register
+from ai8xc.passes.layers import rules
 
 
 @fact("rank4")
@@ -34,6 +35,11 @@ class RaiseRank(Pass):
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph with four axes everywhere."""
+        for x in graph.inputs:
+            if not 2 <= len(x.type.shape) <= 4:
+                why = f"it has {len(x.type.shape)} axes, a network reads samples x channels x sizes"
+                ctx.report(rules.LAYOUT.at(x, opcode="input", why=why))
+                return graph
         if graph.get("output_shapes") is None:
             graph = graph.having(
                 input_shapes=tuple(op.type.shape for op in graph.inputs),

@@ -40,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run every register program of the golden folder, not a sample",
     )
+    parser.addoption(
+        "--third-party",
+        action="store_true",
+        help="look at all networks of others, some of them from the package index",
+    )
 
 
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> pytest.Collector | None:

@@ -441,7 +441,7 @@ def _unpooled(feed: Feed) -> Shape:
 
 def _shape(shape: Sequence[int]) -> Shape:
     """Return the channels, rows and columns that a tensor of any rank lies in."""
-    rest = (*shape[1:], 1, 1)
+    rest = (*shape[1:], 1, 1, 1)
     return rest[0], rest[1], rest[2]
 
 
