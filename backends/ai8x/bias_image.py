@@ -37,8 +37,7 @@ def _parts(layer: HardwareLayer, group: int) -> Iterator[tuple[int, Array]]:
     place = layer.place
     if spread_biases(layer):
         start = place.bias_starts[group]
-        values = spread_bias_bytes(layer)
-        if group in values:
-            yield (start or 0), values[group]
+        if start is not None:  # bytes of a group that the layer does not use are zeros
+            yield start, spread_bias_bytes(layer).get(group, np.zeros(0, np.uint8))
     elif place.bias_group == group:
         yield (place.bias_start or 0), bias_bytes(layer)

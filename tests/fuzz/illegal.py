@@ -160,7 +160,7 @@ BREAKS: Final[tuple[tuple[str, Break], ...]] = (
     ("CHAN-OUT", many_channels),
     ("DIM-MAX", too_long),
     ("NET-LAYERS", many_layers),
-    ("IN-MEM", large_data),
+    ("AX120", large_data),
     ("WMEM", large_kernels),
     ("Q002", no_shift),
 )

@@ -3,11 +3,13 @@
 The long form is `benchmarks/fuzz.py`.
 """
 
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from ai8xc.device import load_device
+from ai8xc.driver import load
 from ai8xc.ir.diag import errors
 from ai8xc.rules.catalogue import check
 from fuzz.illegal import BREAKS, Break, illegal
@@ -39,3 +41,12 @@ def test_illegal_layers_are_refused_by_their_rule(device: str) -> None:
         rule, graph = illegal_layers(Random(seed), load_device(device))
         found = {finding.rule.id for finding in errors(check(graph, load_device(device)))}
         assert found == {rule}, f"seed {seed}"
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent / "found").glob("*.ir")), ids=lambda path: path.stem
+)
+def test_former_findings_are_proven(device: str, path: Path) -> None:
+    found = verdict(load(path), device)
+    assert found.kind == "proven", found.why
