@@ -48,6 +48,7 @@ _LAYERS: Final[Sequence[tuple[str, str]]] = (
     ("stop-after", "layers have their numbers now, and no place yet"),
     ("insert-copies", "a tensor that no layout serves for all its readers exists twice"),
     ("place-layers", "processors, offsets and kernel columns depend on each other: one search"),
+    ("read-ahead", "places are known, which decide who can"),
     ("check-placement", "a second opinion follows every byte before registers are made of it"),
 )
 
