@@ -56,8 +56,7 @@ NOT_WRITTEN = declare(
 )
 
 WORD: Final = 4
-PASS: Final = 64
-"""Bytes of a word; channels of a pass."""
+"""Bytes of a word."""
 
 UNUSED: Final = -1
 GARBAGE: Final = -2
@@ -386,7 +385,7 @@ class _Replay:
         reading: Array,
     ) -> None:
         """A layer does not write to words that it reads, unless it has provably read them."""
-        if self.overlap or _writes_behind(layer, place):
+        if self.overlap or _writes_behind(layer, place, self.device):
             return
         both = reading & self.written(layer, place, outputs, passes)
         if both.any():
@@ -428,8 +427,11 @@ class _Replay:
             return
         if start % self.device.kernel_alignment:
             raise _WrongError(f"kernel column {start} is not a multiple of 4")
-        count = _kernel_columns(layer, place)
-        low = start + _skipped(place) * _taps(layer) * -(-layer.in_shape[0] // 64) // 9
+        device = self.device
+        count = _kernel_columns(layer, place, device)
+        passes = -(-layer.in_shape[0] // device.processors)
+        taps = _taps(layer, device)
+        low = start + _skipped(place) * taps * passes // device.kernel_bytes_per_column
         key = (_content(layer.weight), place.processors, place.output_processors, start)
         if key in self.shared:
             return
@@ -452,7 +454,7 @@ class _Replay:
         if layer.bias is None or place.bias_group is None or place.bias_start is None:
             return
         group, start = place.bias_group, place.bias_start
-        end = start + layer.type.shape[1] + _skipped(place) * _passes_out(layer)
+        end = start + layer.type.shape[1] + _skipped(place) * _passes_out(layer, self.device)
         key = (_content(layer.bias), group, start)
         if key in self.shared:
             return
@@ -483,14 +485,14 @@ class _Replay:
                 raise _WrongError(what, OVERWRITTEN)
 
 
-def _writes_behind(layer: ai8x.Layer, place: ai8x.Place) -> bool:
+def _writes_behind(layer: ai8x.Layer, place: ai8x.Place, device: Device) -> bool:
     """Whether a layer has read every word of its input that it overwrites.
 
     With one pass in and out, results are written in the order of pixels, each when its window has
     been read. Row r of the output is written once the windows above it are done; it stays below
     the top row of its own windows, (r - pad) * stride, so no later window reads what it replaces.
     """
-    single = max(layer.in_shape[0], layer.type.shape[1]) <= PASS and layer.parts == 1
+    single = max(layer.in_shape[0], layer.type.shape[1]) <= device.processors and layer.parts == 1
     plain = not (layer.mode.chw or layer.mode.streaming or place.read_gap or place.write_gap)
     dilated = isinstance(layer, ai8x.Conv1d) and layer.dilation[0] > 1
     turned = isinstance(layer, ai8x.ConvTranspose2d) or layer.type.element == "i32"
@@ -544,18 +546,18 @@ def _skipped(place: ai8x.Place) -> int:
     return lowest % 4
 
 
-def _passes_out(layer: ai8x.Layer) -> int:
-    return -(-layer.type.shape[1] // 64)
+def _passes_out(layer: ai8x.Layer, device: Device) -> int:
+    return -(-layer.type.shape[1] // device.processors)
 
 
-def _kernel_columns(layer: ai8x.Weighted, place: ai8x.Place) -> int:
+def _kernel_columns(layer: ai8x.Weighted, place: ai8x.Place, device: Device) -> int:
     """Return the columns that kernels occupy, skipped ones included (memory.md, section 1.6)."""
     out = place.output_processors
-    skipped, passes_out = _skipped(place), _passes_out(layer)
+    skipped, passes_out = _skipped(place), _passes_out(layer, device)
     lowest = (out & -out).bit_length() - 1
     span = out.bit_length() - (lowest - skipped if passes_out > 1 else lowest)
     channels, bits = layer.in_shape[0], layer.weight_bits
-    passes_in = -(-channels // 64)
+    passes_in = -(-channels // device.processors)
     outputs = layer.type.shape[1]
     if isinstance(layer, ai8x.Linear) and layer.flatten:
         values = passes_in * layer.pooled_shape[1] * layer.pooled_shape[2]
@@ -563,7 +565,7 @@ def _kernel_columns(layer: ai8x.Weighted, place: ai8x.Place) -> int:
         kernels, taps = ((span + skipped) * passes_out - absent) * values, 1
         extra = absent if bits == 8 else 0
     else:
-        taps = _taps(layer)
+        taps = _taps(layer, device)
         kernels = passes_in if _is_grouped(layer) else (span + skipped) * passes_out * passes_in
         extra = 0
     return -(-(kernels * taps * bits + 8 * extra) // 72)
@@ -574,10 +576,10 @@ def _is_grouped(layer: ai8x.Weighted) -> bool:
     return isinstance(layer, kinds) and layer.groups > 1
 
 
-def _taps(layer: ai8x.Weighted) -> int:
+def _taps(layer: ai8x.Weighted, device: Device) -> int:
     if isinstance(layer, ai8x.Conv1d):
         reach = (layer.kernel[0] - 1) * layer.dilation[0] + 1
-        return reach if reach <= 9 else 9
+        return min(reach, device.max_stretched_kernel_1d)
     if isinstance(layer, ai8x.Conv2d | ai8x.ConvTranspose2d):
         return layer.kernel[0] * layer.kernel[1]
     return 1

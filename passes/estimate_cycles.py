@@ -261,7 +261,7 @@ def _input_words(network: HardwareNetwork) -> int:
     start = network.start
     _, rows, columns = start.op.in_shape
     share = network.device.processors_per_memory
-    memories = {p // share for p in range(64) if start.processors >> p & 1}
+    memories = {p // share for p in range(network.device.processors) if start.processors >> p & 1}
     if start.op.mode.chw:
         return len(memories) * -(-rows * columns // 4)
     return len(memories) * rows * columns * start.passes * start.op.parts
