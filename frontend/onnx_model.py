@@ -152,7 +152,8 @@ class _Importer:
                     dangling += self.nodes[index].input
         before = [self.values.get(name) for name in dangling]
         found = [op for op in map(self.output, self.outputs) if op is not None]
-        found += [op for op in before if op is not None and not isinstance(op, nn.Constant)]
+        cut = [op for op in before if op is not None and not isinstance(op, nn.Constant)]
+        found = [*cut, *found]
         if not found:
             return None
         return make_graph(sanitised(Path(self.source).stem), "nn", inputs, found)

@@ -80,8 +80,8 @@ def _cut(graph: Graph, wrong: set[Op | None]) -> Graph:
             new[op] = Input(kind, name=op.name, loc=op.loc)
         else:
             new[op] = op
-    read = [x for op in graph.ops if op in wrong for x in op.operands]
-    outputs = [new[op] for op in (*graph.outputs, *read) if not isinstance(op, nn.Constant)]
+    ends = {*graph.outputs, *(x for op in graph.ops if op in wrong for x in op.operands)}
+    outputs = [new[op] for op in graph.ops if op in ends and not isinstance(op, nn.Constant)]
     kept = [new[op] for op in graph.inputs]
     made = make_graph(graph.name, graph.level, [*kept, *outputs], outputs, graph.attributes)
     return _without_constants(made)
