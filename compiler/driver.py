@@ -90,7 +90,8 @@ class Options:
     fields of `ai8xc.dialects.settings.Settings` that differ from their defaults. `sample` is one
     input without the batch axis, `calibration` many with it. `emit` says which kinds of files are
     wanted; `load` names Python files with passes or backends. `sources` are the files that all
-    this came from: the manifest lists them. `replace` places a network anew that has a placement.
+    this came from: the manifest lists them. `replace` places a network anew that has a placement;
+    `requests` are what options of code ask of the device.
     """
 
     device: str | None = None
@@ -105,6 +106,7 @@ class Options:
     prove: Say | None = None
     sources: tuple[Path, ...] = ()
     replace: bool = False
+    requests: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass
@@ -215,7 +217,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
     """
     device, backend = _backend(options)
     if device is not None:
-        refused = list(check_requests(options.network, device))
+        refused = list(check_requests({**options.network, **options.requests}, device))
         if refused:
             raise Rejected(refused)
     graph = graph.having(**options.network)

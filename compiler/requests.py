@@ -29,6 +29,14 @@ FEATURES: Final[tuple[tuple[str, Feature, str], ...]] = (
 )
 """Setting, the feature that it needs where it does not have its default, and the rule about it."""
 
+NO_EFFECT = declare(
+    "OPT-NOEFFECT",
+    "`{option}` has no effect: {why}",
+    """The command takes the names of the vendor's options. Some of them change nothing here; the
+    manual's table of the vendor's options says what becomes of each.""",
+    "warning",
+)
+
 
 def check_requests(network: Mapping[str, object], device: Device) -> Iterator[Diagnostic]:
     """Yield findings about settings of a run that were asked for."""

@@ -6,8 +6,18 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ai8xc.dialects import ai8x
+from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Graph, Op, make_graph
+from ai8xc.ir.diag import declare
+from ai8xc.ir.loc import UNKNOWN
 from ai8xc.ir.passes import Pass, PassContext, register
+
+KEPT = declare(
+    "AX140",
+    "the network cannot be placed anew: {why}",
+    """Some ways to run a network are part of its placement: the layers that a snooper leads to,
+    counters given by hand, memories that the next run of the same layers must find untouched.""",
+)
 
 
 @register
@@ -20,6 +30,10 @@ class ForgetPlacement(Pass):
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph without a place or a mode in any layer."""
+        why = _bound(graph)
+        if why:
+            ctx.report(KEPT.at(UNKNOWN, why=why))
+            return graph
         new: dict[Op, Op] = {}
         for op in graph.ops:
             made = op.with_operands(new)
@@ -28,3 +42,19 @@ class ForgetPlacement(Pass):
             new[op] = made
         outputs = [new[op] for op in graph.outputs]
         return make_graph(graph.name, graph.level, new.values(), outputs, graph.attributes)
+
+
+def _bound(graph: Graph) -> str:
+    """Return what of the network cannot be had in another placement, or nothing."""
+    settings = Settings.of(graph)
+    layers = ai8x.layers(graph.ops)
+    if settings.snoop or any(layer.mode.on_hit is not None for layer in layers):
+        return "a snooper leads to layers by their numbers"
+    if settings.repeat > 1:
+        return "its layers run several times on one input"
+    if settings.quad:
+        return "the start layer is fed on four groups"
+    by_hand = (settings.stream_start, settings.stream_delta1, settings.stream_delta2)
+    if any(value is not None for value in (*by_hand, settings.stream_rollover)):
+        return "stream counters are given by hand"
+    return ""

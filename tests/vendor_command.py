@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 from click.testing import CliRunner
 from golden_options import Given
@@ -15,59 +14,18 @@ from golden_options import Given
 from ai8xc.cli.main import cli
 from ai8xc.ir.types import Array
 
-WITHOUT_EFFECT = {
-    "--old-kernel-loader": "obsolete: another loader in the C code, the same kernels",
-    "--fixed-input": "obsolete: an input of constants for register simulations",
-    "--no-unload": "code only",
-    "--no-kat": "code only",
-    "--max-checklines": "code only",
-    "--init-tram": "obsolete: clears the row buffers in code",
-    "--zero-unused": "a listed defect: clears registers that are used",
-    "--apb-base": "obsolete: another base address",
-    "--snoop-loop": "obsolete: an endless loop for register simulations",
-    "--max-proc": "a debugging option that is not offered",
-    "--unroll-8bit": "code only",
-    "--verify-kernels": "code only",
-    "--verify-writes": "code only",
-    "--stop-start": "obsolete: code that stops and goes on",
-    "--mlator": "code only",
-    "--softmax": "code only",
-    "--energy": "code only",
-    "--boost": "code only",
-    "--deepsleep": "code only",
-    "--max-speed": "code only",
-    "--clock-divider": "code only",
-    "--riscv-debug": "code only",
-    "--timer": "code only",
-    "--synthesize-input": "the input is synthesised before it is given",
-}
-"""Options that the command has not, or not yet, and why the registers are the same."""
-
-WITH_VALUE = {"--max-checklines", "--apb-base", "--max-proc", "--unroll-8bit", "--boost",
-              "--clock-divider", "--timer", "--synthesize-input"}  # fmt: skip
+NOT_GIVEN = {"--apb-base": 2, "--max-proc": 2, "--snoop-loop": 1, "--fixed-input": 1,
+             "--synthesize-input": 2}  # fmt: skip
+"""Options that are not offered, or done to the input before, and their number of words."""
 
 
-def known_options() -> set[str]:
-    """Every option of `ai8xc compile`."""
-    command = cli.get_command(click.Context(cli), "compile")
-    assert command is not None
-    return {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
-
-
-def translated(flags: list[str]) -> list[str]:
-    """The vendor's arguments as ours; those without effect on registers are left out."""
-    known, found = known_options(), []
-    words = iter(flags)
-    for word in words:
-        if word in known:
-            found.append(word)
-        elif word in WITHOUT_EFFECT:
-            if word in WITH_VALUE:
-                next(words)
-        elif word.startswith("-"):
-            raise LookupError(f"the vendor's option {word} is not in the table")
-        else:
-            found.append(word)
+def typed(flags: list[str]) -> list[str]:
+    """The vendor's arguments exactly as typed, without those that are not offered."""
+    found = list(flags)
+    for name, count in NOT_GIVEN.items():
+        if name in found:
+            at = found.index(name)
+            del found[at : at + count]
     return found
 
 
@@ -106,7 +64,7 @@ def compiled(folder: Path, case: dict[str, Any], work: Path, *more: str) -> Outc
     arguments += ["--bias", str(given.bias)] if given.bias else []
     skip = ",".join(given.options.skip.patterns)
     arguments += ["--skip-weights", skip] if skip else []
-    result = CliRunner().invoke(cli, [*arguments, *translated(given.flags), *more])
+    result = CliRunner().invoke(cli, [*arguments, *typed(given.flags), *more])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     outcome = Outcome(result.exit_code, result.output)

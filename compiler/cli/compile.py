@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ from ai8xc.cli.described import (
 )
 from ai8xc.cli.network import network, network_options
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
+from ai8xc.cli.vendor_table import VendorCommand, no_effect, requests
 from ai8xc.cli.watch import Watch, WatchArguments, watch_options
 
 if TYPE_CHECKING:
@@ -45,11 +47,12 @@ class Arguments(WatchArguments, QuantizeArguments, DataArguments, DescribedArgum
 
 
 @click.command(
+    cls=VendorCommand,
     epilog="""\b
 Examples:
   ai8xc compile net.onnx -o build --device max78000
   ai8xc compile net.onnx --emit ir --dump-ir steps --prove --sample x.npy
-  ai8xc compile net.onnx -o build --calibration train.npz --weight-bits 8,conv2=4"""
+  ai8xc compile net.onnx -o build --calibration train.npz --weight-bits 8,conv2=4""",
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
@@ -74,7 +77,15 @@ Examples:
 @load_option
 @watch_options
 @format_option("text", "json", "sarif")
-def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Arguments]) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    model: Path,
+    device: Device,
+    form: Format,
+    **arguments: Unpack[Arguments],
+) -> None:
     """Compile a model for a device.
 
     MODEL is an ONNX model (`.onnx`), a network described for the vendor's tool (`.yaml`, with
@@ -91,9 +102,11 @@ def command(*, model: Path, device: Device, form: Format, **arguments: Unpack[Ar
 
         watch = Watch(arguments)
         report.rerun = rerun(arguments, arguments["load"])
-        options = _options(model, device, arguments, watch.hooks)
+        options = replace(_options(model, device, arguments, watch.hooks), requests=requests(ctx))
+        ignored = no_effect(ctx)
         network_options = described(arguments, device, options.sample, options.network)
         graph, report.diagnostics = load_described(model, network_options)
+        report.diagnostics[:0] = ignored
         watch.start(graph)
         result = compile_graph(graph, options)
         report.diagnostics += result.diagnostics
