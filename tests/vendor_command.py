@@ -14,9 +14,8 @@ from golden_options import Given
 from ai8xc.cli.main import cli
 from ai8xc.ir.types import Array
 
-NOT_GIVEN = {"--apb-base": 2, "--max-proc": 2, "--snoop-loop": 1, "--fixed-input": 1,
-             "--synthesize-input": 2}  # fmt: skip
-"""Options that are not offered, or done to the input before, and their number of words."""
+NOT_GIVEN = {"--apb-base": 2, "--max-proc": 2, "--snoop-loop": 1, "--fixed-input": 1}
+"""Options that are not offered, and their number of words."""
 
 
 def typed(flags: list[str]) -> list[str]:
@@ -27,20 +26,6 @@ def typed(flags: list[str]) -> list[str]:
             at = found.index(name)
             del found[at : at + count]
     return found
-
-
-def synthesised(sample: Array, flags: list[str]) -> Array:
-    """The sample as the vendor's option makes it: each block of words is the one before plus N."""
-    if "--synthesize-input" not in flags:
-        return sample
-    step = int(flags[flags.index("--synthesize-input") + 1], 16)
-    channels, *_ = sample.shape
-    pixels = (sample.reshape(channels, -1).T.astype(np.int64) & 0xFF) << 8 * np.arange(channels)
-    words = pixels.sum(axis=1)
-    for i in range(8, len(words)):
-        words[i] = (words[i - 8] + step) & ((1 << 8 * channels) - 1)
-    lanes = (words[:, None] >> 8 * np.arange(channels)) & 0xFF
-    return np.asarray(lanes.T.astype(np.uint8).view(np.int8).reshape(sample.shape))
 
 
 @dataclass
@@ -57,7 +42,7 @@ class Outcome:
 def compiled(folder: Path, case: dict[str, Any], work: Path, *more: str) -> Outcome:
     """Run `ai8xc compile` on a vector."""
     given = Given(folder, case)
-    np.save(work / "sample.npy", synthesised(given.sample, given.flags))
+    np.save(work / "sample.npy", given.sample)
     arguments = ["compile", str(given.yaml), "--weights", str(given.weights)]
     arguments += ["--sample", str(work / "sample.npy"), "--device", case["device"]]
     arguments += ["-o", str(work / "out"), "--force", "--emit", "registers", "--format", "json"]

@@ -23,6 +23,7 @@ from ai8xc.cli.described import (
     described,
     described_options,
     pass_settings,
+    synthesis,
 )
 from ai8xc.cli.network import network, network_options
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
@@ -132,7 +133,7 @@ def _options(model: Path, device: Device, arguments: Arguments, hooks: tuple[Hoo
         pipeline=passes(arguments),
         settings={**settings(arguments), **pass_settings(arguments)},
         network=network(arguments),
-        sample=sample(arguments),
+        sample=synthesis(arguments, sample(arguments)),
         calibration=calibration(arguments),
         emit=wanted if arguments["output"] else wanted & {"ir"},
         load=arguments["load"],

@@ -77,6 +77,8 @@ class DescribedArguments(TypedDict):
     weight_start: int
     no_deduplicate_weights: bool
     replace: bool
+    synthesize_input: int | None
+    synthesize_words: int
 
 
 def described_options(command: F) -> F:
@@ -143,6 +145,14 @@ def described_options(command: F) -> F:
             help="Store identical weights each on its own.",
         ),
         click.option(
+            "--synthesize-input",
+            type=Number(),
+            help="Derive the sample from its first words: this is added each time.",
+        ),
+        click.option(
+            "--synthesize-words", type=Number(), default=8, help="Number of the first words."
+        ),
+        click.option(
             "--replace", is_flag=True, help="Forget the description's placement, place anew."
         ),
     ]
@@ -181,6 +191,16 @@ def described(
         readahead=arguments["readahead"],
         calcx4=arguments["calcx4"],
     )
+
+
+def synthesis(arguments: DescribedArguments, sample: Array | None) -> Array | None:
+    """Return the sample, or what `--synthesize-input` makes of it."""
+    from ai8xc.frontend.vendor_sample import synthesized
+
+    step = arguments["synthesize_input"]
+    if sample is None or step is None:
+        return sample
+    return synthesized(sample, step, arguments["synthesize_words"])
 
 
 def pass_settings(arguments: DescribedArguments) -> dict[str, dict[str, object]]:

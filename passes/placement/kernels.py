@@ -40,7 +40,11 @@ def kernel_columns(layer: ai8x.Layer, device: Device, bits: int | None = None) -
         absent = slots - outputs if bits == 8 else 0
         stored = -(-(outputs * values * bits) // 8) + absent
         return max(_columns(outputs * values, 1, bits), -(-stored // 9))
-    return _columns(passes if is_grouped(layer) else slots * passes, taps, bits)
+    if is_grouped(layer):
+        return _columns(passes, taps, bits)
+    # narrow kernels are packed output by output: those of an odd one fill bytes of their own
+    lanes = -(-lanes_of(outputs, device) // (8 // bits))
+    return max(_columns(slots * passes, taps, bits), -(-out_passes * lanes * passes * taps // 9))
 
 
 def _columns(kernels: int, taps: int, bits: int) -> int:
