@@ -52,3 +52,21 @@ def fifo_lanes(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
             where = pushed if pushed >= 0 else "none"
             yield found(layer, channel=channel, pushed=where, read=processor)
             return
+
+
+@layer_rule(
+    "DW-GAPS", "2.5", limit="input processors without gaps", title="depthwise layers that move data"
+)
+def moved_with_gaps(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
+    """`{layer}` moves channels from processors {mask:#018x}, which have gaps
+
+    A depthwise layer that writes to other processors than it reads from counts outputs from its
+    first processor on, gaps included.
+    """
+    place = layer.place
+    if place is None or layer.groups == 1 or place.processors == place.output_processors:
+        return
+    mask = int(place.processors)
+    packed = mask >> lowest(mask) if mask else 0
+    if packed & (packed + 1):
+        yield found(layer, mask=mask)
