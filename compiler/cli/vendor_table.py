@@ -27,7 +27,6 @@ NO_EFFECT: Final[Mapping[str, tuple[int, str]]] = {
     "--unroll-mlator": (1, "code only; the C compiler unrolls"),
     "--unroll-8bit": (1, "code only; the C compiler unrolls"),
     "--unroll-wide": (1, "code only; the C compiler unrolls"),
-    "--mlator": (0, "code only: the unload function gives the same bytes"),
     "--mlator-noverify": (0, "code only"),
     "--softmax": (0, "the project always has it"),
     "--unload": (0, "the project always has the function"),
@@ -36,18 +35,14 @@ NO_EFFECT: Final[Mapping[str, tuple[int, str]]] = {
     "--max-checklines": (1, "all words are checked"),
     "--max-verify-length": (1, "all words are checked"),
     "--no-wfi": (0, "code only"),
-    "--timer": (1, "code only"),
     "--no-timer": (0, "code only"),
-    "--energy": (0, "code only"),
     "--debugwait": (1, "code only"),
-    "--boost": (1, "code only"),
     "--deepsleep": (0, "code only"),
     "--max-speed": (0, "code only"),
     "--balance-speed": (0, "code only"),
     "--clock-divider": (1, "code only"),
     "--switch-delay": (1, "code only"),
     "--forever": (0, "code only"),
-    "--stop-start": (0, "`cnn_stop` and `cnn_continue` are in the project"),
     "--verify-writes": (0, "the emulator checks what registers hold"),
     "--verify-kernels": (0, "the emulator checks what memories hold"),
     "--init-tram": (0, "code only"),
@@ -97,7 +92,6 @@ NO_EFFECT: Final[Mapping[str, tuple[int, str]]] = {
 
 NOT_OFFERED: Final[Mapping[str, tuple[int, str]]] = {
     "--config-file": (1, "the description is the argument MODEL"),
-    "--prefix": (1, "the project's folder is `-o DIR`"),
     "--test-dir": (1, "the project's folder is `-o DIR`"),
     "--max-proc": (1, "the devices have 64 processors"),
     "--apb-base": (1, "the accelerator has one address"),
@@ -128,7 +122,6 @@ IGNORED: Final = "ai8xc.ignored"
 _REQUESTS: Final = {
     "--deepsleep": "deep_sleep",
     "--max-speed": "max_speed",
-    "--timer": "timer",
 }
 
 
