@@ -251,9 +251,18 @@ def compile_graph(graph: Graph, options: Options) -> Result:
             told |= {"network": options.network} if options.network else {}
             shapes = [[int(n) for n in output.type.shape[1:]] for output in graph.outputs]
             facts = {**out.facts, "model": {"name": graph.name, "output_shapes": shapes}}
+            if options.replace and device and result.network:
+                facts["replaced"] = _compared(graph, result.network.graph, device)
             content = manifest_text(facts, told, options.sources, result.files)
             result.files[MANIFEST] = content.encode()
     return result
+
+
+def _compared(before: Graph, after: Graph, device: Device) -> dict[str, object]:
+    """Return what the placement of the user's and ours cost."""
+    from ai8xc.passes.placement.summary import summary
+
+    return {"before": summary(before, device), "after": summary(after, device)}
 
 
 def compile(  # noqa: PLR0913 - the public name, as `ai8xc.compile`: all but two by keyword

@@ -76,6 +76,7 @@ def command(*, source: Path, device: Device, form: Format, **arguments: Unpack[A
         else:
             manifest = _compiled(source, device, arguments, report)
         shown = {key: manifest.get(key) for key in KEYS}
+        shown |= {"replaced": manifest["replaced"]} if "replaced" in manifest else {}
         click.echo(json.dumps(shown) if form == "json" else "\n".join(_tables(shown)))
 
 
@@ -138,6 +139,14 @@ def _tables(shown: Mapping[str, Any]) -> Iterator[str]:
         yield f"{text} ({rate:.1f} a cycle, {most})"
         weights, inputs = cycles["weight_words"], cycles["input_words"]
         yield f"to load  {weights} words of weights, {inputs} of input"
+    if "replaced" in shown:
+        yield ""
+        both = [shown["replaced"][when] for when in ("before", "after")]
+        rows = [
+            (key.replace("_", " "), *("-" if one[key] is None else str(one[key]) for one in both))
+            for key in both[0]
+        ]
+        yield from _aligned([("placed anew", "before", "after"), *rows], (1, 2))
 
 
 def _row(layer: Mapping[str, Any], total: int | None) -> tuple[str, ...]:
@@ -158,12 +167,12 @@ def _row(layer: Mapping[str, Any], total: int | None) -> tuple[str, ...]:
     )
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _aligned(rows: Sequence[Sequence[str]], numbers: Sequence[int] = NUMBERS) -> Iterator[str]:
     """Yield rows as columns; those of numbers are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [
-            cell.rjust(width) if index in NUMBERS else cell.ljust(width)
+            cell.rjust(width) if index in numbers else cell.ljust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()
