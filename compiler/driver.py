@@ -216,10 +216,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
     mistake, with what is needed to repeat it.
     """
     device, backend = _backend(options)
-    if device is not None:
-        refused = list(check_requests({**options.network, **options.requests}, device))
-        if refused:
-            raise Rejected(refused)
+    _check_requests(options, device)
     graph = graph.having(**options.network)
     text = options.pipeline
     if text is None:
@@ -251,18 +248,30 @@ def compile_graph(graph: Graph, options: Options) -> Result:
             told |= {"network": options.network} if options.network else {}
             shapes = [[int(n) for n in output.type.shape[1:]] for output in graph.outputs]
             facts = {**out.facts, "model": {"name": graph.name, "output_shapes": shapes}}
-            if options.replace and device and result.network:
-                facts["replaced"] = _compared(graph, result.network.graph, device)
+            facts |= _compared(graph, result.network, device) if options.replace else {}
             content = manifest_text(facts, told, options.sources, result.files)
             result.files[MANIFEST] = content.encode()
     return result
 
 
-def _compared(before: Graph, after: Graph, device: Device) -> dict[str, object]:
+def _check_requests(options: Options, device: Device | None) -> None:
+    """Raise `Rejected` where an option asks for what the device has not."""
+    if device is not None:
+        refused = list(check_requests({**options.network, **options.requests}, device))
+        if refused:
+            raise Rejected(refused)
+
+
+def _compared(
+    before: Graph, after: HardwareNetwork | None, device: Device | None
+) -> dict[str, object]:
     """Return what the placement of the user's and ours cost."""
     from ai8xc.passes.placement.summary import summary
 
-    return {"before": summary(before, device), "after": summary(after, device)}
+    if after is None or device is None:
+        return {}
+    both = {"before": summary(before, device), "after": summary(after.graph, device)}
+    return {"replaced": both}
 
 
 def compile(  # noqa: PLR0913 - the public name, as `ai8xc.compile`: all but two by keyword
