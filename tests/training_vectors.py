@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,27 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+DEFECTS = {
+    ("bitwiseor_*", "y_float"): "(a + 1/2) * 256 is not the 8-bit pattern of a real number",
+    ("bitwisexor_*", "y_float"): "(a + 1/2) * 256 is not the 8-bit pattern of a real number",
+    ("tconv2d_bnrelu_*", "fused.*"): (
+        "folding scales a transposed convolution along its inputs: an exception, no results"
+    ),
+    ("qat_override*_uncheckpointed_*", "*.weight_bits"): (
+        "the vendor's quantiser writes 8 whatever the width, and its loader then loses the biases"
+    ),
+    ("clip_*_withbias_*", "*"): "the vendor's quantiser fails for biases: no results",
+}
+"""Vectors that record a defect: (file, array) patterns and what is wrong. Tests of their own check
+the right result."""
+
+
+def is_defect(path: Path, array: str) -> bool:
+    """Return whether an array of a file records a defect."""
+    return any(
+        fnmatch.fnmatch(path.stem, file) and fnmatch.fnmatch(array, name) for file, name in DEFECTS
+    )
 
 
 def folder() -> Path | None:

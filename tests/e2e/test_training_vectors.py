@@ -1,12 +1,12 @@
 """Every layer against the vendor's training vectors: bit for bit where they are exact.
 
-Vectors that record a defect of the vendor's code are in `DEFECTS`, with the right result checked
-in tests of our own.
+Vectors that record a defect of the vendor's code are in `training_vectors.DEFECTS`; tests of their
+own check the right result.
 """
 
 from __future__ import annotations
 
-import fnmatch
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,10 @@ from torch import Tensor, nn  # noqa: E402 - only where torch is
 
 from ai8xc.training import layers, nas  # noqa: E402 - needs torch
 
+pytestmark = training_vectors.NEEDED
+
 FLOAT_TOLERANCE = 4e-7
 FILES = [path for path in training_vectors.files() if path.stem.rpartition("_ai")[1]]
-DEFECTS = {
-    ("bitwiseor_*", "y_float"): "(a + 1/2) * 256 is not the 8-bit pattern of a real number",
-    ("bitwisexor_*", "y_float"): "(a + 1/2) * 256 is not the 8-bit pattern of a real number",
-}
-"""Vectors that hold a wrong result: (file, array) patterns and what is wrong with them."""
-
-
-def is_defect(path: Path, name: str) -> bool:
-    return any(
-        fnmatch.fnmatch(path.stem, file) and fnmatch.fnmatch(name, array) for file, array in DEFECTS
-    )
 
 
 class Case:
@@ -67,7 +58,7 @@ class Case:
         return [name.removeprefix(start) for name in self.arrays if name.startswith(start)]
 
 
-@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+@pytest.fixture(params=FILES or [Path("none")], ids=lambda path: path.stem)
 def case(request: pytest.FixtureRequest) -> Case:
     return Case(request.param)
 
@@ -92,8 +83,8 @@ def same(actual: Tensor, expected: np.ndarray) -> None:
 
 
 def test_float(case: Case) -> None:
-    if is_defect(case.path, "y_float"):
-        pytest.skip("a recorded defect")
+    if training_vectors.is_defect(case.path, "y_float"):
+        pytest.skip("a recorded defect, see test_real_operands_of_bitwise_layers")
     module = load(case.module("float"), case.state("p."))
     close(module.eval()(*case.inputs(128)), case.arrays["y_float"])
     if "y_float_bntrain" not in case.arrays:
@@ -101,6 +92,28 @@ def test_float(case: Case) -> None:
     close(module.train()(*case.inputs(128)), case.arrays["y_float_bntrain"])
     for name in ("running_mean", "running_var"):
         close(module.bn.get_buffer(name), case.arrays[f"bntrain.{name}"])
+
+
+def test_real_operands_of_bitwise_layers() -> None:
+    """The patterns are those of the integers, also in real numbers."""
+    for path in training_vectors.files(".", "bitwise*.npz"):
+        case = Case(path)
+        found = case.module("float")(*case.inputs(128))
+        operation = np.bitwise_xor if "xor" in path.stem else np.bitwise_or
+        operands = [case.arrays[f"x{i}_int"] for i in range(case.meta["n_inputs"])]
+        expected = functools.reduce(operation, operands)
+        same(found * 128, expected.astype(np.float32))
+        same(case.module("simulate")(*case.inputs()), case.arrays["y_sim"])
+
+
+def test_transposed_convolutions_fold() -> None:
+    for path in training_vectors.files(".", "tconv2d_bnrelu_*.npz"):
+        case = Case(path)
+        module = load(case.module("float"), case.state("p.")).eval()
+        layers.set_mode(module, "qat")
+        layers.set_mode(module, "float")
+        assert module.bn is None
+        close(module(*case.inputs(128)), case.arrays["y_float"])
 
 
 def test_folding(case: Case) -> None:
@@ -172,7 +185,6 @@ def test_simulation(case: Case) -> None:
         same(y, case.arrays[f"y_sim{setting}"])
 
 
-@training_vectors.NEEDED
 @pytest.mark.parametrize(
     ("file", "name"),
     [("ofa_conv1d_k5", "FusedConv1dBNReLU"), ("ofa_conv2d_k3", "FusedMaxPoolConv2dBNReLU")],
