@@ -14,8 +14,11 @@ from ai8xc.dialects.reg import Program, Push
 def input_arrays(program: Program) -> str:
     """Return the definitions of the arrays of the sample."""
     numbers = sample_words(program)
-    lines = [f"static const uint32_t input_{n}[] = SAMPLE_INPUT_{n};" for n in numbers]
-    return "\n".join(["/* Sample input */", *lines, ""])
+    kind, note = "const", "Sample input"
+    if program.pushes:  # or a compiler makes immediate operands of a few words
+        kind, note = "const volatile", "Sample input; a debugger may replace it"
+    lines = [f"static {kind} uint32_t input_{n}[] = SAMPLE_INPUT_{n};" for n in numbers]
+    return "\n".join([f"/* {note} */", *lines, ""])
 
 
 def load_input(program: Program) -> str:

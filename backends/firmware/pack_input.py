@@ -59,10 +59,11 @@ def stored(layout: dict[str, Any], sample: Array) -> Array:
 def _check_range(sample: Array, scale: float) -> None:
     """Refuse values that cannot be meant: a little outside is cut off, as in training."""
     low, high = (float(sample.min()), float(sample.max())) if sample.size else (0.0, 0.0)
-    if sample.dtype.kind in "iu" and (low < -STEPS or high >= STEPS):
-        why = f"its integers go from {low:.0f} to {high:.0f}, those of the input from -128 to 127"
-        raise bad_input(why)
-    if max(-low, high) > FAR * STEPS * scale:
+    if sample.dtype.kind in "iu":
+        if low < -STEPS or high >= STEPS:
+            told = f"its integers go from {low:.0f} to {high:.0f}"
+            raise bad_input(f"{told}, those of the input from -128 to 127")
+    elif max(-low, high) > FAR * STEPS * scale:
         ends = f"{-STEPS * scale:.3g} to {(STEPS - 1) * scale:.3g}"
         raise bad_input(f"its values go from {low:.3g} to {high:.3g}, the input's range is {ends}")
 

@@ -83,6 +83,34 @@ def test_registers(device: str, graph: Graph, seed: int) -> None:
     prove(device, graph, seed, "registers")
 
 
+@pytest.mark.parametrize("device", ["max78000", "max78002"])
+@examples(15)
+@given(q_graphs(), st.integers(0, 2**16))
+def test_other_inputs(device: str, graph: Graph, seed: int) -> None:
+    """Inputs that the program was not compiled with, one behind the other."""
+    note(print_graph(graph))
+    prove_many(device, graph, seed, "registers")
+
+
+def prove_many(device: str, graph: Graph, seed: int, engine: run.Engine) -> None:
+    """Each of three inputs gives what the graph means, whatever ran before."""
+    rng = np.random.default_rng(seed)
+    source = graph.inputs[0]
+    samples = rng.integers(-128, 128, (3, *source.type.shape[1:])).astype(np.int8)
+    result = compiled(device, graph, samples[0])
+    if result is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        result.write(folder, force=True)
+        report = run.run_many(Path(folder), engine, samples)
+    assert report.passed, (report.failure, report.findings)
+    if any(finding.rule.id == INEXACT for finding in result.diagnostics):
+        return
+    expected = [interp.run(graph, {source.name: sample[None]}) for sample in samples]
+    for found, wanted in zip(report.outputs, zip(*expected, strict=True), strict=True):
+        np.testing.assert_array_equal(found, np.concatenate(wanted))
+
+
 @pytest.mark.skipif(
     shutil.which("arm-none-eabi-gcc") is None, reason="gcc-arm-none-eabi is not installed"
 )
@@ -92,3 +120,4 @@ def test_registers(device: str, graph: Graph, seed: int) -> None:
 def test_firmware(device: str, graph: Graph, seed: int) -> None:
     note(print_graph(graph))
     prove(device, graph, seed, "firmware")
+    prove_many(device, graph, seed, "firmware")

@@ -68,7 +68,7 @@ def invoke(*arguments: object) -> Result:
 def meaning(arrays, sample) -> list[np.ndarray]:
     """The outputs of the network for an input of integers, by the interpreter."""
     graph = read_graph(NET, "net", {name: Data(array) for name, array in arrays.items()})
-    return [out[0] for out in interp.run(graph, {"x": sample[None]})]
+    return [out[0] for out in interp.run(graph, {"x": sample[None].astype(np.int8)})]
 
 
 def save(path: Path, array: np.ndarray) -> Path:
@@ -97,7 +97,6 @@ def test_other_input(built, tmp_path, arrays, engine):
     """Outputs in the order and the shapes of the model; floats are in its range."""
     sample = np.random.default_rng(3).integers(-128, 128, SHAPE)
     expected = meaning(arrays, sample.astype(np.int8))
-    # integers count steps of 1/128 whatever the scale of the input, 1/64 here
     real = save(tmp_path / "real.npy", sample * 0.015625)
     target = tmp_path / "y.npz"
     result = invoke("run", built, "--engine", engine, "--input", real, "--output", target)
@@ -107,6 +106,17 @@ def test_other_input(built, tmp_path, arrays, engine):
         assert (found["output_0"].dtype, found["output_1"].dtype) == (np.int32, np.int8)
         np.testing.assert_array_equal(found["output_0"], expected[0])
         np.testing.assert_array_equal(found["output_1"], expected[1])
+
+
+def test_integers_count_steps_of_1_128(built, tmp_path, arrays):
+    """Whatever the scale of the input, which is 1/64 here."""
+    sample = 2 * np.random.default_rng(3).integers(-64, 64, SHAPE)
+    target = tmp_path / "y.npz"
+    given = save(tmp_path / "x.npy", sample)
+    result = invoke("run", built, "--engine", "registers", "--input", given, "--output", target)
+    assert result.exit_code == 0, result.output
+    with np.load(target) as found:
+        np.testing.assert_array_equal(found["output_0"], meaning(arrays, sample // 2)[0])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
