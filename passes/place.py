@@ -68,11 +68,16 @@ class _Attempt:
 def _fitting(graph: Graph, device: Device) -> tuple[_Attempt, str]:
     """Return the first attempt that fits, with as few streaming layers as possible.
 
+    Without any, layers write over their own input only where there is no room otherwise.
+
     Else that without any, and why streaming does not help.
     """
     plain = _attempt(graph, 0, device)
     if plain is not None and plain.data_fits:
         return plain, ""
+    over = _attempt(graph, 0, device, in_place=True)
+    if over is not None and over.data_fits:
+        return over, ""
     why = "what the last streaming layer writes is too large as well"
     for depth in range(1, device.streaming.layers + 2):
         obstacle = streams.obstacle(graph, depth, device)
@@ -86,10 +91,14 @@ def _fitting(graph: Graph, device: Device) -> tuple[_Attempt, str]:
     return plain or _Attempt(graph, 0, *_best(list(_problems(graph, device)))), why
 
 
-def _attempt(graph: Graph, depth: int, device: Device) -> _Attempt | None:
+def _attempt(
+    graph: Graph, depth: int, device: Device, *, in_place: bool = False
+) -> _Attempt | None:
     """Return the best placement, None where none can exist."""
     problems = [
-        p for p in _problems(graph, device) if bytes_bound(p)[0] <= p.device.data_memory_bytes
+        problem
+        for problem in _problems(graph, device, in_place=in_place)
+        if bytes_bound(problem)[0] <= device.data_memory_bytes
     ]
     return _Attempt(graph, depth, *_best(problems)) if problems else None
 
@@ -99,10 +108,10 @@ def _best(problems: Sequence[Problem]) -> tuple[Problem, Solution]:
     return min(found, key=lambda pair: pair[1].cost)
 
 
-def _problems(graph: Graph, device: Device) -> Iterator[Problem]:
+def _problems(graph: Graph, device: Device, *, in_place: bool = False) -> Iterator[Problem]:
     """Yield the problem of each form in which the input can be loaded."""
     for chw in _input_formats(graph, device):
-        problem = state(graph, device, chw)
+        problem = state(graph, device, chw, in_place=in_place)
         if isinstance(problem, Conflict):
             raise LookupError(f"`{problem.layer.name}` needs a copy: run insert-copies first")
         yield problem

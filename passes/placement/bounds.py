@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from ai8xc.dialects import ai8x
+from ai8xc.ir.core import Op
 from ai8xc.ir.types import Array
 from ai8xc.passes.layers.limits import passes_of
 from ai8xc.passes.placement.columns import aligned
@@ -110,6 +111,16 @@ class Loads:
         return found
 
     @cached_property
+    def overwritten(self) -> set[Op]:
+        """Tensors that their last reader may write over: they need no bytes besides its output."""
+        return {
+            x
+            for layer in self.problem.layers
+            for x in layer.xs
+            if self.problem.distance(x, layer) is not None
+        }
+
+    @cached_property
     def byte_profiles(self) -> list[Array]:
         """Bytes that are live in each memory of each group, at each time."""
         share = self.problem.device.processors_per_memory
@@ -120,7 +131,8 @@ class Loads:
                 tensor = self.problem.tensors[op]
                 touched = tensor.memories(distance, share)
                 memories = [m for m in range(profile.shape[1]) if touched >> m & 1]
-                profile[tensor.first + 1 : tensor.last + 2, memories] += tensor.extent(1)
+                last = tensor.last - (op in self.overwritten)
+                profile[tensor.first + 1 : last + 2, memories] += tensor.extent(1)
             found.append(profile)
         return found
 

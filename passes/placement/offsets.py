@@ -54,12 +54,20 @@ class Block:
         """The first layer at which something of it is live."""
         return min(part.tensor.first for part in self.parts)
 
-    def forbidden(self, other: Block, base: int) -> Iterator[tuple[int, int]]:
+    def forbidden(self, other: Block, base: int, problem: Problem) -> Iterator[tuple[int, int]]:
         """Yield where this block cannot lie (open intervals) when `other` lies at `base`."""
         for mine in self.parts:
             for theirs in other.parts:
-                if mine.meets(theirs):
-                    yield base + theirs.low - mine.high, base + theirs.high - mine.low
+                if not mine.meets(theirs):
+                    continue
+                low, high = base + theirs.low - mine.high, base + theirs.high - mine.low
+                before = problem.distance(theirs.tensor.op, mine.tensor.op)
+                after = problem.distance(mine.tensor.op, theirs.tensor.op)
+                if before is not None:
+                    low = max(low, base + theirs.low - before - mine.low)
+                if after is not None:
+                    high = min(high, base + theirs.low + after - mine.low)
+                yield low, high
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ def solve(problem: Problem, starts: Mapping[Op, int], tries: int) -> Offsets:
     First fit in some good orders; then the block that made the peak goes first, and so on.
     """
     blocks = blocks_of(problem, starts)
-    bound = lower_bound(blocks)
+    bound = 0 if problem.in_place else lower_bound(blocks)
     orders = (
         sorted(blocks, key=lambda b: (-b.size, b.begin)),
         sorted(blocks, key=lambda b: (-b.weight, b.begin)),
@@ -103,7 +111,7 @@ def solve(problem: Problem, starts: Mapping[Op, int], tries: int) -> Offsets:
     )
     best: tuple[int, dict[Block, int]] | None = None
     for order in orders:
-        found = _improved(order, bound, tries)
+        found = _improved(order, bound, tries, problem)
         if best is None or found[0] < best[0]:
             best = found
         if best[0] <= bound:
@@ -117,8 +125,10 @@ def solve(problem: Problem, starts: Mapping[Op, int], tries: int) -> Offsets:
     return Offsets(offsets, peak)
 
 
-def _improved(order: Sequence[Block], bound: int, tries: int) -> tuple[int, dict[Block, int]]:
-    best = _first_fit(order)
+def _improved(
+    order: Sequence[Block], bound: int, tries: int, problem: Problem
+) -> tuple[int, dict[Block, int]]:
+    best = _first_fit(order, problem)
     current, order = best, list(order)
     for _ in range(tries):
         if best[0] <= bound:
@@ -126,17 +136,19 @@ def _improved(order: Sequence[Block], bound: int, tries: int) -> tuple[int, dict
         culprit = max(order, key=lambda b: current[1][b] + b.size)
         order.remove(culprit)
         order.insert(0, culprit)
-        current = _first_fit(order)
+        current = _first_fit(order, problem)
         if current[0] < best[0]:
             best = current
     return best
 
 
-def _first_fit(order: Sequence[Block]) -> tuple[int, dict[Block, int]]:
+def _first_fit(order: Sequence[Block], problem: Problem) -> tuple[int, dict[Block, int]]:
     places: dict[Block, int] = {}
     for block in order:
         taken = [
-            interval for other, base in places.items() for interval in block.forbidden(other, base)
+            interval
+            for other, base in places.items()
+            for interval in block.forbidden(other, base, problem)
         ]
         places[block] = lowest_free(block.floor, taken, WORD)
     return max((base + block.size for block, base in places.items()), default=0), places

@@ -18,6 +18,7 @@ from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Graph, Input, Op
 from ai8xc.passes.layers.limits import lanes_of, passes_of
 from ai8xc.passes.layers.streams import counters
+from ai8xc.passes.placement.in_place import distance
 from ai8xc.passes.placement.kernels import is_grouped, kernel_columns
 
 WORD = 4
@@ -134,7 +135,8 @@ class Ties:
 class Problem:
     """Tensors by op, their ties and steps; `layers` are in order of execution.
 
-    `bits` are widths of weights to try instead of those that layers have.
+    `bits` are widths of weights to try instead of those that layers have. `in_place`: layers may
+    write over their own input, where they provably have read it.
     """
 
     device: Device
@@ -144,6 +146,21 @@ class Problem:
     offsets: Ties = field(default_factory=Ties)
     steps: dict[Op, int] = field(default_factory=dict)
     bits: Mapping[ai8x.Layer, int] = field(default_factory=dict)
+    in_place: bool = False
+
+    def distance(self, source: Op, target: Op) -> int | None:
+        """Return by how many bytes the output of a layer must begin in front of its input.
+
+        None where the two do not share a word: no layer reads the one and writes the other, the
+        one is read later, or no proof allows it.
+        """
+        if not self.in_place or not isinstance(target, ai8x.Layer) or source not in target.xs:
+            return None
+        one, other = self.tensors[source], self.tensors[target]
+        gaps = self.step(source) > 1 or self.step(target) > 1
+        if gaps or one.last != other.first or one.chw or one.buffer or other.buffer:
+            return None
+        return distance(target, self.device)
 
     @cached_property
     def classes(self) -> list[list[tuple[Tensor, int]]]:
@@ -185,13 +202,16 @@ class Problem:
         return layer.opcode, layer.weight.value, layer.weight.element, layer.in_shape[0], flat
 
 
-def state(graph: Graph, device: Device, chw: Op | None = None) -> Problem | Conflict:
+def state(
+    graph: Graph, device: Device, chw: Op | None = None, *, in_place: bool = False
+) -> Problem | Conflict:
     """Return the problem of a graph, or the first reader that no layout serves.
 
     `chw` is the input to be loaded one channel a memory.
     """
     layers = ai8x.layers(graph.ops)
-    problem = Problem(device, layers, _tensors(graph, layers, device, chw))
+    tensors = _tensors(graph, layers, device, chw)
+    problem = Problem(device, layers, tensors, in_place=in_place)
     for op, tensor in problem.tensors.items():
         gapless = isinstance(op, Input) or tensor.buffer  # loaded or streamed
         if tensor.lead or tensor.tail or gapless:

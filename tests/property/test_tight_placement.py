@@ -4,8 +4,10 @@ import itertools
 import sys
 from pathlib import Path
 
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import HealthCheck, assume, event, given, note, settings
+from hypothesis import strategies as st
 
+from ai8xc import checker
 from ai8xc.device import Device, load_device
 from ai8xc.ir.core import Graph
 from ai8xc.ir.diag import Rejected
@@ -106,3 +108,21 @@ def test_what_fits_is_placed(graph: Graph) -> None:
     for best in (least_data, least_columns):
         tight = with_device(problem, best.offsets.peak, best.columns.highest)
         assert Search(tight).run().excess == 0
+
+
+@QUICKLY
+@given(q_graphs(longest=3), st.integers(70, 99))
+def test_layers_overwrite_their_input_in_time(graph: Graph, percent: int) -> None:
+    """Where data have no room besides each other, the checker agrees that reads come first."""
+    device = load_device("max78000")
+    problem = problem_of(graph, device)
+    peak = Search(problem).run().offsets.peak
+    small = shrunk(device, peak * percent // 400 * 4, device.kernel_columns)
+    layers = run_pipeline(graph, UNPLACED, PassContext(small))
+    try:
+        placed = run_pipeline(layers, [PlaceLayers()], PassContext(small))
+    except Rejected:
+        event("refused")
+        return
+    event("placed")
+    assert checker.check(placed, small) == []
