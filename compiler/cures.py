@@ -50,10 +50,11 @@ def with_cures(survey: Survey, device: Device) -> Survey:
 
 
 def _cured(finding: Diagnostic, device: Device) -> Diagnostic:
-    if finding.severity != "error" or finding.cures:
+    if finding.severity != "error":
         return finding
     made = CURES.get(finding.rule.id)
-    cures = tuple(made(Case(finding, finding.subject, device))) if made else ()
+    more = made(Case(finding, finding.subject, device)) if made else ()
+    cures = (*finding.cures, *more)
     if not cures:
         text = finding.help or finding.rule.cure
         cures = (Cure(text),) if text else ()
@@ -153,32 +154,48 @@ def _unknown_operator(case: Case) -> Iterator[Cure]:
 
 def _fewer_pixels(case: Case) -> Iterator[Cure]:
     """A tensor that is larger than a data memory: fold it, pool it, give it fewer channels."""
-    layer, limit = case.subject, case.device.data_memory_bytes
-    if not isinstance(layer, ai8x.Layer):
-        return
-    reads = case.finding.rule.id == "IN-MEM"
-    tensor = layer.xs[0] if reads else layer
+    layer = case.subject
+    if isinstance(layer, ai8x.Layer):
+        reads = case.finding.rule.id == "IN-MEM"
+        yield from _smaller(layer.xs[0] if reads else layer, layer, case.device)
+
+
+def _data_full(case: Case) -> Iterator[Cure]:
+    """Tensors that do not fit together: what helps the largest of them."""
+    layer = case.subject
+    if isinstance(layer, ai8x.Layer):
+        given = [x for x in layer.xs if isinstance(x, Input)]
+        for tensor in (*given, layer):
+            yield from _smaller(tensor, layer, case.device)
+
+
+def _smaller(tensor: Op, layer: ai8x.Layer, device: Device) -> Iterator[Cure]:
     _, channels, rows, columns = tensor.type.shape
-    if reads and isinstance(tensor, Input):
-        yield from _folded(channels, rows, columns, case.device)
-    used = _bytes(channels, rows, columns, case.device)
+    limit = device.data_memory_bytes
+    if isinstance(tensor, Input):
+        yield from _folded(channels, rows, columns, device)
+    used = _bytes(channels, rows, columns, device)
+    if used <= limit:
+        return
     for factor in (2, 4, 8):
-        smaller = _bytes(channels, -(-rows // factor), -(-columns // factor), case.device)
+        smaller = _bytes(channels, -(-rows // factor), -(-columns // factor), device)
         if smaller <= limit:
             size = f"{-(-rows // factor)}x{-(-columns // factor)}"
-            where = f"before `{name_of(layer)}`" if reads else f"in `{name_of(layer)}` or before it"
+            name = name_of(layer)
+            where = f"in `{name}` or before it" if tensor is layer else f"before `{name}`"
             text = f"pool by {factor} {where}: {size} takes {smaller} bytes"
             yield Cure(text, accuracy=SOME, data_bytes=smaller - used, kernel_bytes=0)
             break
-    most = limit // (WORD * rows * columns) * case.device.processors
+    most = limit // (WORD * rows * columns) * device.processors
     if 0 < most < channels:
         text = f"give `{name_of(tensor)}` {most} channels instead of {channels}"
-        yield Cure(
-            text, accuracy=LITTLE, data_bytes=_bytes(most, rows, columns, case.device) - used
-        )
+        saved = _bytes(most, rows, columns, device) - used
+        yield Cure(text, accuracy=LITTLE, data_bytes=saved)
 
 
 def _folded(channels: int, rows: int, columns: int, device: Device) -> Iterator[Cure]:
+    if _bytes(channels, rows, columns, device) <= device.data_memory_bytes:
+        return
     for side in (2, 4):
         folded = (channels * side * side, rows // side, columns // side)
         fits = _bytes(*folded, device) <= device.data_memory_bytes
@@ -243,6 +260,7 @@ CURES: Final[Mapping[str, Cures]] = {
     "AX106": _form("use the kernel without dilation", LITTLE),
     "AX107": _form("use a 3x3 kernel with stride 2, padding 1 and output padding 1", SAME),
     "AX108": _padded_pool,
+    "AX120": _data_full,
     "NN010": _unknown_operator,
     "Q010": _no_integer_form,
     "IN-MEM": _fewer_pixels,
