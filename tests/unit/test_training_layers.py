@@ -480,6 +480,19 @@ def test_networks_are_exported(mode: Any) -> None:
     assert torch.equal(program.module()(x), net(x))
 
 
+def test_networks_in_training_are_compiled_without_breaks() -> None:
+    net = layers.set_mode(net_with_norms(), "qat")
+    x = integers(2, 3, 8, 8) / 128
+    found = torch.compile(net, backend="aot_eager", fullgraph=True)(x)
+    found.sum().backward()
+    gradient = net[0].op.weight.grad.clone()
+    net.zero_grad()
+    expected = net(x)
+    expected.sum().backward()
+    assert torch.equal(found, expected)
+    assert torch.equal(gradient, net[0].op.weight.grad)
+
+
 def test_networks_are_copied_and_saved_whole(tmp_path: Any) -> None:
     net = layers.set_mode(net_with_norms(), "simulate")
     x = integers(2, 3, 8, 8)

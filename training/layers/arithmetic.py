@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -37,31 +36,39 @@ def _above(value: float) -> float:
 
 @dataclass(frozen=True)
 class Grid:
-    """Multiples of 1/steps between low/steps and high/steps, and how a real value gets there."""
+    """Multiples of 1/steps between low/steps and high/steps, and how a real value gets there.
+
+    `bounds` are the float32 values between which (exclusively) rounding ends within the grid.
+    """
 
     steps: int
     low: int
     high: int
-    rounding: Rounding = "up"
+    rounding: Rounding
+    bounds: tuple[float, float]
 
-    @cached_property
-    def bounds(self) -> tuple[float, float]:
-        """The float32 values between which (exclusively) rounding ends within the grid."""
-        if self.rounding == "zero":
-            return (self.low - 1) / self.steps, (self.high + 1) / self.steps
-        below, above = (self.low - 0.5) / self.steps, (self.high + 0.5) / self.steps
-        if self.rounding == "up":
-            return _below(below), above
-        low = _below(below) if self.low % 2 == 0 else below
-        return low, _above(above) if self.high % 2 == 0 else above
+    @classmethod
+    def of(cls, steps: int, low: int, high: int, rounding: Rounding = "up") -> Grid:
+        """Return the grid with its bounds."""
+        return cls(steps, low, high, rounding, _bounds(steps, low, high, rounding))
 
 
-SIGNED: Final = Grid(ACTIVATION_STEPS, -128, 127)
-RECTIFIED: Final = Grid(ACTIVATION_STEPS, 0, 127)
-WIDE: Final = Grid(WIDE_STEPS, -WIDE_RANGE * WIDE_STEPS, WIDE_RANGE * WIDE_STEPS)
+def _bounds(steps: int, low: int, high: int, rounding: Rounding) -> tuple[float, float]:
+    if rounding == "zero":
+        return (low - 1) / steps, (high + 1) / steps
+    below, above = (low - 0.5) / steps, (high + 0.5) / steps
+    if rounding == "up":
+        return _below(below), above
+    lowest = _below(below) if low % 2 == 0 else below
+    return lowest, _above(above) if high % 2 == 0 else above
+
+
+SIGNED: Final = Grid.of(ACTIVATION_STEPS, -128, 127)
+RECTIFIED: Final = Grid.of(ACTIVATION_STEPS, 0, 127)
+WIDE: Final = Grid.of(WIDE_STEPS, -WIDE_RANGE * WIDE_STEPS, WIDE_RANGE * WIDE_STEPS)
 AVERAGES: Final = {
-    False: Grid(ACTIVATION_STEPS, -128, 127, "zero"),
-    True: Grid(ACTIVATION_STEPS, -128, 127, "even"),
+    False: Grid.of(ACTIVATION_STEPS, -128, 127, "zero"),
+    True: Grid.of(ACTIVATION_STEPS, -128, 127, "even"),
 }
 
 
