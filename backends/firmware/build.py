@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,9 @@ NOT_COMPILED = declare(
     """The C of the project is compiled unmodified, against a stand-in for the vendor's SDK. A
     project that was edited, or that does not fit the flash memory, is the usual cause.""",
 )
+
+OVERFLOW: Final = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
+"""What the linker says when weights, sample and known answer are too large."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +236,9 @@ def _call(*command: str) -> str:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "error" in line or "overflow" in line]
         why = (lines or done.stderr.splitlines() or [f"`{command[0]}` failed"])[0]
+        full = OVERFLOW.search(done.stderr)
+        if full:
+            why = f"it needs {full[2]} bytes of {full[1]} more than the chip has"
         raise Rejected([NOT_COMPILED.at(UNKNOWN, why=why)], unusable=True)
     return done.stdout
 

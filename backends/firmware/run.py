@@ -164,10 +164,11 @@ def _many_on_firmware(
 ) -> Iterator[list[Array]]:
     """Call the functions of `cnn.c` and `load_input` as `main` does, once for each sample."""
     machine = _machine(folder, project)
-    machine.call("cnn_enable", 0, 0)
-    for function in ("cnn_init", "cnn_load_weights", "cnn_load_bias", "cnn_configure"):
-        machine.call(function)
-    order = ["load_input", "cnn_start"]
+    own = machine.prefix or "cnn"
+    machine.call(f"{own}_enable", 0, 0)
+    for function in ("init", "load_weights", "load_bias", "configure"):
+        machine.call(f"{own}_{function}")
+    order = ["load_input", f"{own}_start"]
     if project.facts["network"]["input"]["fifos"]:
         order.reverse()
     reader = OutputReader(project)
@@ -177,7 +178,7 @@ def _many_on_firmware(
         for function in order:
             machine.call(function)
         machine.wait()
-        machine.call("cnn_unload", machine.size.symbols["outputs"])
+        machine.call(f"{own}_unload", machine.size.symbols["outputs"])
         outputs = reader.read(machine.emulator.read_block)
         _check_unloaded(machine, outputs)
         yield outputs

@@ -273,6 +273,32 @@ def test_c_that_does_not_compile(project, engine):
     assert "nothing" in result.stderr
 
 
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_more_than_the_flash_holds(project, engine):
+    path = project / "main.c"
+    large = "static const char large[1u << 22] = {1};\n\nint main(void)\n{\n    puts(large);\n"
+    path.write_text(path.read_text().replace("int main(void)\n{\n", large))
+    result = invoke("run", project, "--engine", engine)
+    assert result.exit_code == 2
+    assert re.search(r"it needs \d+ bytes of flash more than the chip has", result.stderr)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_names_with_a_prefix(built, tmp_path, arrays, engine):
+    folder, out = built.parent, tmp_path / "out"
+    device = json.loads((built / "ai8xc.json").read_text())["device"]
+    options = ("--prefix", "second", "--device", device)
+    assert invoke("compile", folder / "net.ir", "-o", out, *options).exit_code == 0
+    assert invoke("run", out, "--engine", engine).stdout.splitlines()[-1] == "PASS"
+    sample = np.random.default_rng(5).integers(-128, 128, SHAPE)
+    np.savez(tmp_path / "data.npz", x=sample[None] * 0.015625)
+    target = tmp_path / "y.npz"
+    options = ("--data", tmp_path / "data.npz", "--output", target)
+    assert invoke("run", out, "--engine", engine, *options).exit_code == 0
+    with np.load(target) as found:
+        np.testing.assert_array_equal(found["output_0"][0], meaning(arrays, sample)[0])
+
+
 def test_never_a_traceback(project, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["ai8xc", "run", str(project / "cnn.c")])
     with pytest.raises(SystemExit) as left:
