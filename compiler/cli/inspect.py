@@ -62,16 +62,19 @@ def command(*, source: Path, device: Device, form: Format, **arguments: Unpack[A
     """Show layers, memory and cycles of a model or of a compiled project.
 
     A model is compiled, and nothing is written; a project is what its manifest says, for the
-    device that it was compiled for.
+    device that it was compiled for. The page of a project shows the report that was compiled with
+    it (`compile --emit c,report`).
     """
-    if source.is_dir() and arguments["html"]:
-        raise click.UsageError("`--html` takes a model: a project does not hold the network")
     with reporting(Report(source.name)) as report:
         manifest: Mapping[str, Any]
         if source.is_dir():
             from ai8xc.backends.firmware.project import edited_files, read_manifest
 
             manifest = read_manifest(source)
+            if arguments["html"]:
+                from ai8xc.report.files import report_of, write_page
+
+                write_page(report_of(source), arguments["html"])
             report.diagnostics += edited_files(source, manifest)
         else:
             manifest = _compiled(source, device, arguments, report)

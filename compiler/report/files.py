@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from ai8xc.device import load_device
 from ai8xc.driver import Options, compile_graph
+from ai8xc.files import read_bytes, unusable, write_files
 from ai8xc.ir.core import Graph
 from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.prove import random_samples, real_sample
-from ai8xc.report.collect import Json, report
+from ai8xc.report.collect import SCHEMA, Json, report
 from ai8xc.report.page import as_json, page
 from ai8xc.report.record import Recording, Run
+
+MAX_BYTES: Final = 2**26
 
 
 def report_files(run: Run) -> dict[str, bytes]:
@@ -43,8 +48,21 @@ def examine(graph: Graph, name: str, options: Options, known: Sequence[Diagnosti
     return report(Run(name, device, recording, known or found, samples))
 
 
+def report_of(folder: Path) -> Json:
+    """Return the report that `compile --emit report` left in a folder; raises `Rejected`."""
+    path = folder / "report.json"
+    if not path.is_file():
+        raise unusable(folder.name, "it holds no `report.json`: compile with `--emit c,report`")
+    try:
+        found = json.loads(read_bytes(path, MAX_BYTES))
+        if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+            raise unusable(path.name, "it is of another version")
+        page(found)
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+        raise unusable(path.name, "it is damaged") from error
+    return found
+
+
 def write_page(found: Json, path: Path) -> None:
     """Write the page of a report; raises `Rejected` where that cannot be done."""
-    from ai8xc.files import write_files
-
     write_files(path.parent, {path.name: page(found).encode()})

@@ -74,6 +74,9 @@ def _sections(report: Json) -> Iterator[tuple[str, str, Markup]]:
     yield _section("biases", "Bias memory by group", _scroll(bias_view(report)))
 
 
+MANY = 3
+"""Findings of one rule that are shown at once."""
+
 CYCLES_NOTE = (
     "Each bar is the time of a layer, by what takes it; beside it the multiplications a cycle "
     "and their share of what the device can do at most."
@@ -180,7 +183,25 @@ def _findings(report: Json) -> Markup:
     if not found:
         return tag("p", "Nothing is wrong, and nothing needs to be known.")
     nodes = get.records(get.record(report, "graph"), "nodes")
-    return tag("ol", *(_finding(i, d, nodes) for i, d in enumerate(found)), class_="findings")
+    by_rule: dict[str, list[int]] = {}
+    for number, finding in enumerate(found):
+        by_rule.setdefault(get.text(finding, "rule"), []).append(number)
+    parts = []
+    for numbers in by_rule.values():
+        entries = [_finding(number, found[number], nodes) for number in numbers]
+        shown = tag("ol", *entries, class_="findings")
+        parts.append(
+            shown if len(numbers) <= MANY else _group(found[numbers[0]], shown, len(numbers))
+        )
+    return joined(*parts)
+
+
+def _group(first: Json, shown: Markup, count: int) -> Markup:
+    """Return many findings of one rule, closed; following a link to one of them opens it."""
+    severity = get.text(first, "severity")
+    head = tag("strong", f"{severity} {get.text(first, 'rule')}", class_=severity)
+    words = f" {count} times, the first: {get.text(first, 'message')}"
+    return tag("details", tag("summary", head, words), shown, class_="group")
 
 
 def _finding(number: int, finding: Json, nodes: Sequence[Json]) -> Markup:

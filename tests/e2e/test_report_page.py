@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from blocks import save
+from click.testing import CliRunner
 
+from ai8xc.cli.main import cli
 from ai8xc.driver import Options, compile, load
 from ai8xc.report.collect import Json
 from ai8xc.report.files import examine
@@ -219,3 +221,23 @@ def test_report_is_emitted() -> None:
     assert found["fits"]
     assert [layer["name"] for layer in found["layers"]][-1] == "logits"
     assert found["cycles"]["total"] == sum(x["cycles"]["total"] for x in found["layers"]) + 1
+
+
+def test_page_of_a_project(tmp_path: Path) -> None:
+    compile(MNIST, emit=["c", "report"]).write(tmp_path / "build")
+    html = tmp_path / "page.html"
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path / "build"), "--html", str(html)])
+    assert result.exit_code == 0, result.output
+    assert html.read_bytes() == (tmp_path / "build/report.html").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage", ["[]", "{", '{"schema": 2}', '{"schema": 1, "layers": [{}], "device": {}}']
+)
+def test_a_damaged_report_is_refused(damage: str, tmp_path: Path) -> None:
+    compile(MNIST, emit=["c", "report"]).write(tmp_path / "build")
+    (tmp_path / "build/report.json").write_text(damage)
+    html = str(tmp_path / "page.html")
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path / "build"), "--html", html])
+    assert result.exit_code == 2
+    assert not Path(html).exists()
