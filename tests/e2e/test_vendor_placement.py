@@ -109,7 +109,8 @@ def test_placed_as_well_as_by_hand(entry: golden_corpus.Entry) -> None:
     assert len(ai8x.layers(ours.ops)) == len(ai8x.layers(network.graph.ops))
     allocation = network.case["allocation"]
     ends = map(sum, zip(allocation["kern_offs"], allocation["kern_len"], strict=True))
-    assert highest_column(ours, network) <= max(ends, default=0)
+    written = highest_column(network.theirs, network)  # narrow kernels may write more than they say
+    assert highest_column(ours, network) <= max(*ends, written, 0)
     made = estimate(ours, network.device)
     if made is not None:
         assert made.total <= network.case["latency"]["total"]
