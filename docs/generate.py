@@ -14,6 +14,7 @@ from ai8xc.ir.core import FieldSpec, op_classes
 from ai8xc.ir.diag import rules
 from ai8xc.ir.passes import passes
 from ai8xc.passes.pipelines import PIPELINES
+from ai8xc.rules.examples import EXAMPLES
 from ai8xc.rules.limits import general, limit_on
 
 LEVELS = {"nn": "Float", "q": "Integer", "ai8x": "Hardware layers", "reg": "Registers"}
@@ -108,6 +109,8 @@ def rule_page() -> str:
         lines += ["", f"## {id_}", "", f"{rule.severity}, level {rule.level}: "]
         lines[-1] += general(rule.message)
         lines += ["", rule.explanation]
+        if id_ in EXAMPLES:
+            lines += ["", "*Breaks it*: {}. *Legal*: {}.".format(*EXAMPLES[id_])]
         lines += [""] if rule.cure or rule.source else []
         lines += [f"*Cure*: {rule.cure}. "] if rule.cure else []
         lines += [f"*Source*: {rule.source}."] if rule.source else []

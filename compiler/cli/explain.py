@@ -43,6 +43,7 @@ def command(*, rule_id: str) -> None:
 def page(rule: Rule) -> Iterator[str]:
     """Yield the lines of the manual about one rule."""
     from ai8xc.device import device_names, load_device
+    from ai8xc.rules.examples import EXAMPLES
     from ai8xc.rules.limits import general, limit_on
 
     yield f"{rule.severity}[{rule.id}]: {general(rule.message)}"
@@ -52,6 +53,9 @@ def page(rule: Rule) -> Iterator[str]:
     if any(limit for _, limit in limits):
         yield ""
         yield from (f"  {name}: {limit}" for name, limit in limits)
+    if rule.id in EXAMPLES:
+        wrong, right = EXAMPLES[rule.id]
+        yield from ("", f"  breaks it: {wrong}", f"  legal:     {right}")
     details = (("cure", rule.cure), ("level", rule.level), ("source", rule.source))
     given = [(name, text) for name, text in details if text]
     if given:

@@ -20,6 +20,8 @@ from ai8xc.ir.types import TensorType
 from ai8xc.passes.check_rules import check
 from ai8xc.plugins import load_rules
 from ai8xc.rules.catalogue import checks
+from ai8xc.rules.examples import EXAMPLES
+from ai8xc.rules.limits import limit_on
 
 Build = Callable[[Any], Graph]
 
@@ -271,6 +273,7 @@ PAIRS = [
     ),
     Pair("DW-OUT4", D2, lambda m: net(placed(groups=4, writes=m)), 0x1E, 0xF0),
     Pair("DW-IN4", D2, lambda m: net(wide_depthwise(m)), 2, 4),
+    Pair("DW-GAPS", D2, lambda m: net(placed(groups=4, reads=m, writes=0xF0)), 0x17, 0xF),
     Pair("DW-MOVE", D2, lambda m: net(placed(groups=4, writes=m)), 0xF0, 0xF),
     Pair("X2D-KERNEL", D0, lambda k: net(up(IMAGE, k=k)), 5, 3),
     Pair("X2D-PAD", D0, lambda p: net(up(IMAGE, pad=p)), 3, 2),
@@ -560,6 +563,22 @@ def test_rule(case: Pair) -> None:
     legal, errors = rules_of(case.build(case.good), case.device)
     assert case.rule not in legal
     assert not errors
+
+
+def test_examples_are_about_rules() -> None:
+    load_rules()
+    assert set(EXAMPLES) <= set(rules())
+    assert all(wrong != right for wrong, right in EXAMPLES.values())
+
+
+def test_texts_of_rules_are_complete() -> None:
+    """Each has a title, an explanation, a source and, for each device, what it allows."""
+    for rule, _ in checks().values():
+        assert rule.title
+        assert rule.explanation
+        assert rule.source
+        for device in (D0, D2):
+            assert limit_on(rule, load_device(device))
 
 
 def test_every_rule_has_a_pair() -> None:
