@@ -67,6 +67,21 @@ __attribute__((noinline)) void memcpy32(uint32_t *dst, const uint32_t *src, int 
                        :
                        : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "memory");
     }
+#elif defined(__riscv)
+    /* Loads and stores that do not wait for each other */
+    while (end - from >= 4) {
+        const uint32_t a = from[0];
+        const uint32_t b = from[1];
+        const uint32_t c = from[2];
+        const uint32_t d = from[3];
+
+        to[0] = a;
+        to[1] = b;
+        to[2] = c;
+        to[3] = d;
+        from += 4;
+        to += 4;
+    }
 #endif
     while (from < end) {
         *to++ = *from++;
