@@ -64,7 +64,9 @@ def _spreads(phases: int) -> int:
 
 def factor(op: Op, device: Device) -> int | None:
     """Return by what to fold a convolution that has no window of the hardware; None without."""
-    if not isinstance(op, q.Conv) or len(op.kernel) != 2 or not is_large(op):
+    if not isinstance(op, q.Conv) or len(op.kernel) != 2:
+        return None
+    if not is_large(op) and not _strided_and_wide(op):
         return None
     return next((by for by in FACTORS if folds(op, by, device)), None)
 
@@ -73,6 +75,12 @@ def is_large(op: q.Conv) -> bool:
     """Whether the window of a 2-D convolution is too large, or has values between its taps."""
     sequence = op.x.type.shape[3] == 1 and op.kernel[1] == 1
     return not sequence and (max(op.kernel) > SIDE or set(op.geometry.dilations) != {1})
+
+
+def _strided_and_wide(op: q.Conv) -> bool:
+    """Whether no reader can take every n-th value of a 2-D convolution: nobody reads 32 bits."""
+    sequence = op.x.type.shape[3] == 1 and op.kernel[1] == 1
+    return op.wide and not sequence and set(op.geometry.strides) != {1}
 
 
 def folds(op: q.Conv, by: int, device: Device) -> bool:
