@@ -53,6 +53,10 @@ class Backend(ABC):
     emits: ClassVar[frozenset[str]] = frozenset({"c"})
     """What `--emit` may name, besides `ir`."""
 
+    def as_vendor(self, pipeline: str) -> str:
+        """Return passes that end as the vendor's tool ends, for `--emit yaml`."""
+        return pipeline
+
     @abstractmethod
     def emit(self, kind: str, graph: Graph, ctx: PassContext, out: Output) -> None:
         """Add the files of one kind in `emits` for the last graph of the pipeline."""

@@ -221,6 +221,8 @@ def compile_graph(graph: Graph, options: Options) -> Result:
     text = options.pipeline
     if text is None:
         text = _default_pipeline(graph.level, backend, anew=options.replace)
+        if backend and "yaml" in options.emit:
+            text = backend.as_vendor(text)
     pipeline = passes_of(text, options.settings)
     result = Result(graph)
     recording = Recording(graph)

@@ -9,12 +9,14 @@ from ai8xc.backends.ai8x.c_layers import layer_titles
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.emit_facts import facts
 from ai8xc.backends.ai8x.emit_registers import archive, memory_arrays, registers_file
+from ai8xc.backends.ai8x.emit_yaml import ALLOCATE, vendor_files
 from ai8xc.backends.base import Backend, Output
 from ai8xc.dialects.reg import Program
 from ai8xc.ir.core import Graph
 from ai8xc.ir.passes import PassContext
+from ai8xc.ir.prove import feed
 from ai8xc.passes.hardware.network import HardwareNetwork
-from ai8xc.passes.hardware.sample import SampleSums
+from ai8xc.passes.hardware.sample import Sample, SampleSums
 
 
 class Ai8xBackend(Backend):
@@ -24,7 +26,13 @@ class Ai8xBackend(Backend):
     lowering: ClassVar[str] = "allocate-kernels,check-placement,allocate-biases,lower-to-reg"
     replacing: ClassVar[str] = "replace,allocate-biases,lower-to-reg"
     level: ClassVar[str] = "reg"
-    emits: ClassVar[frozenset[str]] = frozenset({"c", "registers"})
+    emits: ClassVar[frozenset[str]] = frozenset({"c", "registers", "yaml"})
+
+    def as_vendor(self, pipeline: str) -> str:
+        """Return passes that place kernels as the vendor's tool does."""
+        if "allocate-kernels" in pipeline:
+            return pipeline
+        return pipeline.replace("allocate-biases", ALLOCATE)
 
     def emit(self, kind: str, graph: Graph, ctx: PassContext, out: Output) -> None:
         """Add the files of one kind."""
@@ -35,6 +43,14 @@ class Ai8xBackend(Backend):
         if kind == "c":
             for name, text in project.files().items():
                 out.text(name, text)
+            return
+        if kind == "yaml" and network is not None:
+            sample = ctx.find(Sample)
+            given = feed(network.graph, sample.values) if sample is not None else {}
+            for name, content in vendor_files(
+                network.graph, next(iter(given.values()), None)
+            ).items():
+                out.data(name, content)
             return
         out.text("registers.json", registers_file(program))
         out.data("memory.npz", archive(memory_arrays(program)))

@@ -68,7 +68,7 @@ Examples:
     default="c",
     show_default=True,
     metavar="LIST",
-    help="What to write: c, registers, ir, report.",
+    help="What to write: c, registers, yaml, ir, report.",
 )
 @device_option("max78000")
 @data_options

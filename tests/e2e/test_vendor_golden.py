@@ -14,9 +14,7 @@ import numpy as np
 import pytest
 from golden_differences import DELIBERATE, REFUSED, kernel_words, listed
 from golden_rules import NOT_REPRODUCED, refused
-from vendor_command import compiled
-
-from ai8xc.backends.emulator import Emulator
+from vendor_command import compiled, wrong_on_emulator
 
 FILES = {"cnn_init", "cnn_configure", "cnn_start"}
 EVERY = 12  # of the sampled run
@@ -202,54 +200,3 @@ def input_words(golden):
 
 def same(theirs, ours):
     return all(np.array_equal(a, b) for a, b in zip(theirs, ours, strict=True))
-
-
-def wrong_on_emulator(case, found):
-    """How many words of the known answer the files do not give on the emulator."""
-    emulator, arrays = Emulator(case["device"]), found.arrays
-    play(emulator, found.functions["cnn_init"])
-    write(emulator, arrays, "weights")
-    write(emulator, arrays, "bias")
-    play(emulator, found.functions["cnn_configure"])
-    pushes = "fifo" in case.get("input_mode", "")
-    if not pushes:
-        write(emulator, arrays, "input")
-    play(emulator, found.functions["cnn_start"])
-    if pushes:
-        write(emulator, arrays, "input")
-    words = zip(
-        *(arrays[f"expected_{n}"].tolist() for n in ("address", "mask", "value")), strict=True
-    )
-    while not emulator.idle and case.get("flags") == ["--one-shot"]:
-        play(emulator, found.functions["cnn_continue"])
-    return sum(emulator.read(address) & mask != value for address, mask, value in words)
-
-
-def resume(case, emulator):
-    """Go on with the next layer until the last one has run."""
-    for _ in range(case["terminating_layer"]):
-        golden_corpus.modify(case["misc_ops"], "CNN_ISR", emulator)
-        golden_corpus.modify(case["misc_ops"], "cnn_continue", emulator)
-
-
-def play(emulator, accesses):
-    """Execute accesses of `registers.json`."""
-    for one in accesses:
-        if isinstance(one, list):
-            emulator.write(*one)
-        else:
-            assert emulator.read(one["address"]) & one["mask"] == one["value"]
-
-
-def write(emulator, arrays, name):
-    """Write an image, runs of words at once."""
-    address = arrays[f"{name}_address"].astype(np.int64)
-    value = arrays[f"{name}_value"]
-    if len(np.unique(address)) < len(address):
-        for place, word in zip(address.tolist(), value.tolist(), strict=True):
-            emulator.write(place, word)  # a FIFO
-        return
-    cuts = np.flatnonzero(np.diff(address) != 4) + 1
-    for places, words in zip(np.split(address, cuts), np.split(value, cuts), strict=True):
-        if len(places):
-            emulator.write_block(int(places[0]), words)
