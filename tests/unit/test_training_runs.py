@@ -358,11 +358,13 @@ def test_exports_have_the_same_integers(finished: runs.Run, tmp_path: Path) -> N
     export(finished, tmp_path / "net.pt2")
     export(finished, tmp_path / "test.npz")
     arrays = np.load(tmp_path / "test.npz")
+    integers = arrays["x"] * 128
+    np.testing.assert_array_equal(integers, np.rint(integers))
     graph = load(tmp_path / "net.pt2")
-    found = interpret(graph, {graph.inputs[0].name: arrays["x"]})[0]
+    found = interpret(graph, {graph.inputs[0].name: integers.astype(np.int8)})[0]
     net = set_mode(finished.network(), "simulate")
     with torch.no_grad():
-        wanted = net(torch.from_numpy(arrays["x"]).float()).numpy()
+        wanted = net(torch.from_numpy(integers)).numpy()
     np.testing.assert_array_equal(found, wanted)
     accuracy = (found.argmax(1) == arrays["y"]).mean()
     assert accuracy == finished.result["integer_accuracy"]

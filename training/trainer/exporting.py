@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from ai8xc.training.checkpoint_file import checkpoint_bytes
-from ai8xc.training.data.transforms import as_integers
 from ai8xc.training.layers import set_mode
 from ai8xc.training.rules import UNKNOWN_NAME, refused
 from ai8xc.training.trainer.runs import Run
@@ -94,9 +93,9 @@ def safetensors(run: Run, net: nn.Module) -> bytes:
 
 
 def test_data(run: Run, net: nn.Module) -> bytes:
-    """Return the test samples as the device reads them, and their targets: arrays `x`, `y`."""
+    """Return the test samples, multiples of 1/128, and their targets: arrays `x`, `y`."""
     data = run.data()
-    arrays: dict[str, Any] = {"x": as_integers(data.test.x).astype(np.int8)}
+    arrays: dict[str, Any] = {"x": data.test.x}
     if isinstance(data.test.y, np.ndarray):
         arrays["y"] = data.test.y
     buffer = io.BytesIO()
