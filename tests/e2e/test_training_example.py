@@ -22,7 +22,9 @@ def test_trainer_interpreter_and_device_agree(tmp_path: Path) -> None:
     trained = CliRunner().invoke(cli, arguments)
     assert trained.exit_code == 0, trained.output
     code = [sys.executable, str(EXAMPLE / "same_predictions.py"), str(run)]
-    result = subprocess.run([*code, "--engine", "registers"], capture_output=True, text=True)
+    result = subprocess.run(
+        [*code, "--engine", "registers"], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[-1] == "all outputs are equal, number by number"
