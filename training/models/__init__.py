@@ -42,7 +42,9 @@ class ModelInfo:
 
 
 def device_part(net: nn.Module) -> nn.Module:
-    """Return what the device computes of a network: a detector's boxes are made by the host."""
+    """Return what the device computes of a network; the host only moves the numbers of the rest."""
+    if isinstance(net, maps.AutoEncoder):
+        return maps.Values(net)
     return maps.Maps(net) if isinstance(net, maps.Detector) else net
 
 

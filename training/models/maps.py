@@ -111,9 +111,25 @@ class AutoEncoder(Table):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return N x 256 x 3."""
+        return self.values(x).reshape(len(x), 256, 3)
+
+    def values(self, x: Tensor) -> Tensor:
+        """Return N x 768: what the device computes, in the order in which the host reads it."""
         for name, _ in self.named_children():
             x = self.run(name, x)
-        return x.reshape(len(x), 256, 3)
+        return x
+
+
+class Values(nn.Module):
+    """What the device computes of an autoencoder."""
+
+    def __init__(self, autoencoder: AutoEncoder) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the values as one row."""
+        return self.autoencoder.values(x)
 
 
 _KWS20: Final = """

@@ -6,7 +6,7 @@ Names of layers are those of the vendor's checkpoints. Source: training facts, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -279,7 +279,7 @@ class EfficientNet(nn.Module):
         self, numbers: Numbers, blocks: Sequence[tuple[int, int, int, bool] | int], pool: int
     ) -> None:
         super().__init__()
-        norm = {"eps": 1e-3, "momentum": 0.01}
+        norm: dict[str, Any] = {"eps": 1e-3, "momentum": 0.01}
         bias = numbers.bias
         self.conv_stem = layers.FusedMaxPoolConv2dBNReLU(
             numbers.channels, 32, 3, padding=1, bias=bias, **norm

@@ -16,6 +16,7 @@ from torch import nn
 
 from ai8xc.training.checkpoint_file import checkpoint_bytes
 from ai8xc.training.layers import set_mode
+from ai8xc.training.models import device_part
 from ai8xc.training.rules import UNKNOWN_NAME, refused
 from ai8xc.training.trainer.runs import Run
 
@@ -49,7 +50,9 @@ def torch_program(run: Run, net: nn.Module) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", FutureWarning)
-        program = torch.export.export(integers(net), (_example(run),)).run_decompositions({})
+        program = torch.export.export(
+            device_part(integers(net)), (_example(run),)
+        ).run_decompositions({})
         torch.export.save(program, buffer)
     return buffer.getvalue()
 
