@@ -6,6 +6,7 @@ The long form is `benchmarks/fuzz.py`.
 from pathlib import Path
 from random import Random
 
+import onnx
 import pytest
 
 from ai8xc.device import load_device
@@ -15,6 +16,7 @@ from ai8xc.rules.catalogue import check
 from fuzz.illegal import BREAKS, Break, illegal
 from fuzz.illegal_layers import illegal_layers
 from fuzz.networks import legal
+from fuzz.onnx_networks import legal_onnx
 from fuzz.verdict import verdict
 
 DEVICES = ["max78000", "max78002"]
@@ -24,6 +26,14 @@ DEVICES = ["max78000", "max78002"]
 @pytest.mark.parametrize("seed", range(25))
 def test_legal_networks_are_proven(device: str, seed: int) -> None:
     found = verdict(legal(Random(seed), load_device(device)), device)
+    assert found.kind == "proven", found.why
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("seed", range(6))
+def test_legal_models_are_proven(device: str, seed: int, tmp_path: Path) -> None:
+    onnx.save(legal_onnx(Random(seed)), tmp_path / "net.onnx")
+    found = verdict(load(tmp_path / "net.onnx"), device)
     assert found.kind == "proven", found.why
 
 
