@@ -100,6 +100,8 @@ def _notes(description: Description, run: Run) -> list[Diagnostic]:
             found.append(known.OUTOFF_DEFAULT.at(loc, layer=step.name))
         if (layer.max_pool or layer.avg_pool) and layer.pool_stride is None:
             found.append(known.POOLSTRIDE_DEFAULT.at(loc, layer=step.name))
+    if description.network.unload:
+        found.append(rules.UNLOAD.at(description.document.key_loc(("unload",))))
     if any(step.layer.output for step in run.order) and not run.order[-1].layer.output:
         last = run.order[-1]
         loc = description.loc(last.place, node=last.name)

@@ -143,7 +143,9 @@ class _Resolver:
         if layer.in_sequences is not None:
             found = [self.source(step, i, ref) for i, ref in enumerate(layer.in_sequences)]
             step.inputs = tuple(ref for ref in found if ref is not None)
-            if None in found or not found:
+            if BUFFER in found:
+                self.find(rules.BUFFER, step.place, "in_sequences", layer=step.name)
+            if None in found or not found or BUFFER in found:
                 self.description.broken.add(step.place)
                 step.inputs = None
         if layer.next_sequence is not None:
@@ -151,6 +153,9 @@ class _Resolver:
         if layer.simulated_sequence is not None:
             target = self.target(step, "simulated_sequence", layer.simulated_sequence)
             step.simulated = None if target == step.following else target
+        for key in ("buffer_shift", "buffer_insert"):
+            if key in layer.model_fields_set:
+                self.find(rules.BUFFER, step.place, key, layer=step.name)
         step.on_hit = layer.snoop_sequence
         if layer.weight_source is not None:
             step.weight_source = self.layer_of(step, "weight_source", layer.weight_source)

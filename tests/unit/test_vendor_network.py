@@ -35,6 +35,11 @@ LINEAR = """\
     activate: none
 """
 
+BUFFER = """\
+data_buffer:
+  - {name: buf, processors: 3, channels: 2, dim: 8, offset: 0}
+"""
+
 
 def arrays(**named: object) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, np.int8) for name, value in named.items()}
@@ -131,6 +136,15 @@ def test_everything_at_once_with_lines(tmp_path: Path) -> None:
         (HEAD + CONV + "    sequence: 3\n" + LINEAR + "    sequence: 3\n", "SEQ-DUP"),
         ("arch: test\ndataset: x\n", "CFG-MANDATORY"),
         ("", "CFG-MANDATORY"),
+        (HEAD + CONV + "    in_sequences: buf\n" + BUFFER, "BUF-USE"),
+        (HEAD + CONV + "    buffer_insert: 1\n" + BUFFER, "BUF-USE"),
+        (HEAD + CONV + "data_buffer: [{name: b}]\n", "BUF-KEYS"),
+        (HEAD + CONV + "unload: [{processors: 1}]\n", "UNLOAD-KEYS"),
+        (HEAD + CONV + "    in_dim: [4, 4]\n    max_pool: 5\n", "DIM-POOL0"),
+        (
+            HEAD + CONV.replace("pad: 1", "pad: 0").replace("3x3", "3x3") + "    max_pool: 3\n",
+            "DIM-OUT0",
+        ),
     ],
 )
 def test_refused(tmp_path: Path, text: str, rule: str) -> None:
@@ -283,3 +297,25 @@ def test_onnx_weights(tmp_path: Path) -> None:
     assert (conv.weight_bits, linear.weight_bits) == (4, 2)
     assert isinstance(conv.bias, ai8x.Constant)
     assert conv.bias.value.array.tolist() == [2, 2, 2]
+
+
+def test_weights_of_another_layer(tmp_path: Path) -> None:
+    text = """\
+  - {processors: 3, op: conv2d, activate: none, out_offset: 8192, name: one}
+  - {processors: 3, op: conv2d, activate: none, weight_source: one}
+"""
+    weights = arrays(w0=np.full((2, 2, 3, 3), 3), b0=[1, 2])
+    first, second = ai8x.layers(read(tmp_path, HEAD + text, weights).ops)
+    assert isinstance(first, ai8x.Weighted)
+    assert isinstance(second, ai8x.Weighted)
+    assert isinstance(first.weight, ai8x.Constant)
+    assert isinstance(second.weight, ai8x.Constant)
+    assert first.weight.value == second.weight.value
+    assert second.bias is not None
+
+
+def test_layers_left_out_on_purpose(tmp_path: Path) -> None:
+    graph = read(tmp_path, HEAD + CONV + LINEAR, stop_after=0)
+    (conv,) = ai8x.layers(graph.ops)
+    assert conv.place is not None
+    assert conv.place.output_processors == 7, "as in the whole network"
