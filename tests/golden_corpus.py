@@ -61,6 +61,16 @@ def entries() -> tuple[Entry, ...]:
     return tuple(sorted(found, key=lambda e: (e.device, e.name)))
 
 
+def own_entries(status: str = "ok") -> tuple[Entry, ...]:
+    """Networks designed for this project, with the same facts; they are in the repository."""
+    found = []
+    for path in sorted((REPOSITORY / "tests" / "vendor_networks").glob("*/*")):
+        meta = json.loads((path / "case.json").read_text())
+        if (meta["status"] == "ok") == (status == "ok"):
+            found.append(Entry(meta["device"], path.name, ("own",), 0.0, path))
+    return tuple(found)
+
+
 class Program:
     """The words of one program and nothing else: no layer descriptions."""
 
@@ -129,8 +139,8 @@ class Program:
 def _arrays(path: Path, meta) -> dict[str, np.ndarray]:
     with np.load(path / "golden.npz", allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    root = next(p for p in path.resolve().parents if (p / "blobs").is_dir())
     for name, sha in meta.get("blobs", {}).items():
+        root = next(p for p in path.resolve().parents if (p / "blobs").is_dir())
         packed = (root / "blobs" / sha[:2] / f"{sha}.npy.xz").read_bytes()
         arrays[name] = np.load(io.BytesIO(lzma.decompress(packed)), allow_pickle=False)
     return arrays

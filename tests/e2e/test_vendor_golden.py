@@ -1,8 +1,10 @@
 """Vendor vectors through `ai8xc compile`: description and inputs in, the vendor's program out.
 
 Compared are the register accesses of every function in content and order, the memories word for
-word, the known answers and the outputs; the emulator then runs the files as they are. The default
-run is a sample; `--golden-all` runs all. What the vendor's tool refuses is refused.
+word, the known answers and the outputs; the emulator then runs the files as they are. The
+networks in `vendor_networks` were designed for this project; the vendor's own are in the optional
+folder, of which the default run takes a sample and `--golden-all` all. What the vendor's tool
+refuses is refused.
 """
 
 import json
@@ -98,23 +100,27 @@ ACCEPTED = [
 
 def pytest_generate_tests(metafunc):
     every = metafunc.config.getoption("--golden-all")
-    if golden_corpus.golden_folder() is None:
-        reason = "no vectors: set AI8XC_GOLDEN or provide ../shared/golden"
-        found = [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="none")]
-        for name in {"entry", "verdict"} & set(metafunc.fixturenames):
-            metafunc.parametrize(name, found)
-        return
     if "entry" in metafunc.fixturenames:
-        entries = golden_corpus.entries()
+        ours = {entry.id for entry in golden_corpus.own_entries()}
+        entries = [entry for entry in golden_corpus.entries() if entry.id not in ours]
         chosen = entries if every else [e for i, e in enumerate(entries) if i % EVERY == 0]
-        metafunc.parametrize("entry", chosen, ids=lambda entry: entry.id)
+        found = [*golden_corpus.own_entries(), *chosen]
+        metafunc.parametrize("entry", found, ids=lambda entry: entry.id)
     if "verdict" in metafunc.fixturenames:
-        found, seen = [], Counter()
-        for code, case, path in refused():
-            seen[code] += 1
-            if every or seen[code] <= 2:
-                found.append(pytest.param((code, case, path), id=f"{case['device']}-{path.name}"))
-        metafunc.parametrize("verdict", found)
+        metafunc.parametrize("verdict", list(verdicts(every=every)))
+
+
+def verdicts(*, every):
+    """Networks that are refused: ours, and some or all of the vendor's."""
+    seen = Counter()
+    for entry in golden_corpus.own_entries("refused"):
+        case = json.loads((entry.path / "case.json").read_text())
+        code = (case.get("reject") or case["crash"])["code"]
+        yield pytest.param((code, case, entry.path), id=entry.id)
+    for code, case, path in refused():
+        seen[code] += "own" not in path.parts
+        if "own" not in path.parts and (every or seen[code] <= 2):
+            yield pytest.param((code, case, path), id=f"{case['device']}-{path.name}")
 
 
 def test_refused_for_the_same_cause(verdict, tmp_path, record_property):
