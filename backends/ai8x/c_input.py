@@ -14,10 +14,8 @@ from ai8xc.dialects.reg import Program, Push
 def input_arrays(program: Program) -> str:
     """Return the definitions of the arrays of the sample."""
     numbers = sample_words(program)
-    kind, note = "const", "Sample input"
-    if program.pushes:  # or a compiler makes immediate operands of a few words
-        kind, note = "const volatile", "Sample input; a debugger may replace it"
-    lines = [f"static {kind} uint32_t input_{n}[] = SAMPLE_INPUT_{n};" for n in numbers]
+    note = "Sample input; a debugger may replace it" if program.pushes else "Sample input"
+    lines = [f"static const uint32_t input_{n}[] = SAMPLE_INPUT_{n};" for n in numbers]
     return "\n".join([f"/* {note} */", *lines, ""])
 
 
@@ -52,7 +50,10 @@ def _pushes(program: Program, push: Push) -> str:
         if push.wait:
             bit = hexadecimal(full or 1 << fifo)
             lines += [f"        while ((CNN_{status} & {bit}) != 0) {{", "        }"]
-        lines.append(f"        CNN_FIFO_{fifo} = input_{fifo}[i];")
+        # volatile, or a compiler makes immediate operands of a few words; not the array itself,
+        # which would then lie in RAM
+        source = f"((const volatile uint32_t *)input_{fifo})[i]"
+        lines.append(f"        CNN_FIFO_{fifo} = {source};")
     if not push.wait:
         macros = macros[1:]
     body = "\n".join(lines)
