@@ -56,7 +56,7 @@ def _cured(finding: Diagnostic, device: Device) -> Diagnostic:
     more = made(Case(finding, finding.subject, device)) if made else ()
     cures = (*finding.cures, *more)
     if not cures:
-        text = finding.help or finding.rule.cure
+        text = finding.help or finding.rule.cure or ANYWAY.get(finding.rule.level, "")
         cures = (Cure(text),) if text else ()
     help = finding.help or "; or ".join(cure.text for cure in cures) or None
     return replace(finding, cures=cures, help=help)
@@ -65,6 +65,14 @@ def _cured(finding: Diagnostic, device: Device) -> Diagnostic:
 def name_of(op: Op) -> str:
     """Return the user's node that an op comes from, or its own name."""
     return op.loc.nodes[-1] if op.loc.nodes else op.name
+
+
+ANYWAY: Final[Mapping[str, str]] = {
+    "file": "correct the file, or export it again",
+    "nn": "train and export the network without it, or compute it on the processor's core",
+    "q": "train the network without it, or compute it on the processor's core",
+}
+"""What helps against errors that have no cure of their own, by level."""
 
 
 # Costs

@@ -35,7 +35,8 @@ def outline(graph: Graph, bits: int = 8, *, wide: bool = True) -> tuple[Graph, l
     """Return the integer graph with weights of ones, and all that has no integer form."""
     graph, _, odd = without_qdq(graph)
     graph, notes = without_host_tail(graph)
-    findings = odd or unsupported(graph)
+    said = {finding.subject for finding in odd}
+    findings = [*odd, *(x for x in unsupported(graph) if x.subject not in said)]
     graph = _cut(graph, {finding.subject for finding in findings})
     layers = [op for op in graph.ops if isinstance(op, WEIGHTED)]
     narrow = [op for group in groups(graph, {}, wide=wide) for op in group.members]

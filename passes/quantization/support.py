@@ -83,6 +83,12 @@ def _joined(op: Op) -> Iterator[Diagnostic]:
         yield BAD_OPERANDS.at(op, opcode=op.opcode, what="tensors of different shapes")
 
 
+def _bits(op: Op) -> Iterator[Diagnostic]:
+    note = "bits are those of integers, and the numbers of this network are real"
+    cure = "combine bits in a graph of integers, or in a description for the vendor's tool"
+    yield NO_INTEGER_FORM.at(op, opcode=op.opcode, notes=[note], help=cure)
+
+
 def _clip(op: Op) -> Iterator[Diagnostic]:
     assert isinstance(op, nn.Clip)
     symmetric = math.isclose(op.low, -op.high)
@@ -138,6 +144,6 @@ _CHECKS: Final[dict[type[Op], Check]] = {
     nn.Add: _joined,
     nn.Sub: _joined,
     nn.Concat: _joined,
-    nn.BitwiseOr: _joined,
-    nn.BitwiseXor: _joined,
+    nn.BitwiseOr: _bits,
+    nn.BitwiseXor: _bits,
 }

@@ -140,3 +140,11 @@ def test_resnet50_is_told_by_nodes_and_kinds() -> None:
     result = CliRunner().invoke(cli, ["check", str(path)])
     assert result.stdout.count("error[CHAN-OUT]") == 1
     assert "`--format json` lists all" in result.stdout
+
+
+def test_bits_of_real_numbers_are_refused(tmp_path: Path) -> None:
+    """Quantisation would change the bits: there is nothing that they mean."""
+    nodes = [node("BitwiseOr", "x z")]
+    inputs = {"x": np.ones((1, 4, 8, 8), np.int8), "z": np.ones((1, 4, 8, 8), np.int8)}
+    path = saved(model_of(nodes, inputs, opset=18), tmp_path)
+    assert ids(path) == {"Q010"}
