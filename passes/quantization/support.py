@@ -83,6 +83,13 @@ def _joined(op: Op) -> Iterator[Diagnostic]:
         yield BAD_OPERANDS.at(op, opcode=op.opcode, what="tensors of different shapes")
 
 
+def _input(op: Op) -> Iterator[Diagnostic]:
+    if len(op.type.shape) < 2:
+        note = f"its shape is {list(op.type.shape)}: batch and features are needed"
+        cure = "give the input a first axis for the batch, of size 1"
+        yield NO_INTEGER_FORM.at(op, opcode=op.opcode, notes=[note], help=cure)
+
+
 def _bits(op: Op) -> Iterator[Diagnostic]:
     note = "bits are those of integers, and the numbers of this network are real"
     cure = "combine bits in a graph of integers, or in a description for the vendor's tool"
@@ -124,7 +131,7 @@ def _pad(op: Op) -> Iterator[Diagnostic]:
 
 
 _CHECKS: Final[dict[type[Op], Check]] = {
-    Input: _nothing,
+    Input: _input,
     nn.Constant: _nothing,
     nn.Conv: _weighted,
     nn.ConvTranspose: _weighted,
