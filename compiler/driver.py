@@ -285,6 +285,8 @@ def compile(  # noqa: PLR0913 - the public name, as `ai8xc.compile`: all but two
     emit: Iterable[str] = ("c",),
     pipeline: str | None = None,
     network: Mapping[str, object] | None = None,
+    weights: str | Path | None = None,
+    replace: bool = False,
 ) -> Result:
     """Compile a model for a device; raises `ai8xc.Rejected` where that cannot be done.
 
@@ -292,13 +294,15 @@ def compile(  # noqa: PLR0913 - the public name, as `ai8xc.compile`: all but two
     `sample` is one input (C x H x W or C x L), `calibration` many of them or arrays by the names
     of the inputs; integers count steps of 1/128. `network` are settings of the run, such as
     `{"input_mode": "fifo"}` (`ai8xc.dialects.settings`). `Result.write` writes the files.
+    `weights` is the file of weights of a described network (`.yaml`); `replace` places it anew.
     """
     many = (
         calibration
         if isinstance(calibration, Mapping) or calibration is None
         else {"x": calibration}
     )
-    sources = (Path(model),) if isinstance(model, str | Path) else ()
+    files = [model, *([weights] if weights else [])]
+    sources = tuple(Path(file) for file in files if isinstance(file, str | Path))
     options = Options(
         device,
         pipeline,
@@ -307,8 +311,18 @@ def compile(  # noqa: PLR0913 - the public name, as `ai8xc.compile`: all but two
         calibration=many,
         emit=frozenset(emit),
         sources=sources,
+        replace=replace,
     )
-    return compile_graph(_loaded(model, sample), options)
+    if weights is None or not isinstance(model, str | Path):
+        return compile_graph(_loaded(model, sample), options)
+    from ai8xc.frontend.vendor_options import NetworkOptions
+
+    shape = None if sample is None else np.asarray(sample).shape
+    given = NetworkOptions(load_device(device), Path(weights), None, shape, options.network)
+    graph, findings = load_described(Path(model), given)
+    result = compile_graph(graph, options)
+    result.diagnostics[:0] = findings
+    return result
 
 
 def check(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ai8xc
 from ai8xc.device import load_device
 from ai8xc.dialects import ai8x
 from ai8xc.frontend.vendor_network import read_network
@@ -319,3 +320,14 @@ def test_layers_left_out_on_purpose(tmp_path: Path) -> None:
     (conv,) = ai8x.layers(graph.ops)
     assert conv.place is not None
     assert conv.place.output_processors == 7, "as in the whole network"
+
+
+def test_python_interface(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text(HEAD + CONV + LINEAR)
+    np.savez(tmp_path / "w.npz", **WEIGHTS)  # type: ignore[arg-type] # arrays by name
+    sample = np.arange(32, dtype=np.int8).reshape(2, 4, 4)
+    result = ai8xc.compile(
+        tmp_path / "net.yaml", sample=sample, weights=tmp_path / "w.npz", emit=["registers"]
+    )
+    assert "registers.json" in result.files
+    assert "OP-DEFAULT" not in {d.rule.id for d in result.diagnostics}
