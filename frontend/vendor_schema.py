@@ -72,9 +72,9 @@ def _processors(value: object) -> object:
 
 def _operator(value: object) -> object:
     word = _folded(value)
-    if word not in _OPERATORS:
+    if not isinstance(word, str) or word not in _OPERATORS:
         raise ValueError(f"there is no operator `{value}`")
-    return _OPERATORS[str(word)]
+    return _OPERATORS[word]
 
 
 def _pair(value: object) -> object:

@@ -137,6 +137,7 @@ def test_everything_at_once_with_lines(tmp_path: Path) -> None:
         (HEAD + CONV + "    sequence: 3\n" + LINEAR + "    sequence: 3\n", "SEQ-DUP"),
         ("arch: test\ndataset: x\n", "CFG-MANDATORY"),
         ("", "CFG-MANDATORY"),
+        (HEAD + CONV.replace("conv2d", "[1]"), "OP-VALUE"),
         (HEAD + CONV + "    in_sequences: buf\n" + BUFFER, "BUF-USE"),
         (HEAD + CONV + "    buffer_insert: 1\n" + BUFFER, "BUF-USE"),
         (HEAD + CONV + "data_buffer: [{name: b}]\n", "BUF-KEYS"),
