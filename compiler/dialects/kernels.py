@@ -169,9 +169,9 @@ def pool_sum(x: Array, kernel: Sizes, strides: Sizes, pads: Sizes, dilations: Si
 
 
 def reshape_batch(x: Array, old: Sizes, new: Sizes) -> Array:
-    """Return `x` reshaped from `old` to `new`; a first size common to both may differ in `x`."""
-    if old and new and old[0] == new[0]:
-        return x.reshape(x.shape[0], *new[1:])
+    """Return `x` reshaped from `old` to `new`; where `x` holds more samples, so does the result."""
+    if old and new and x.shape[0] != old[0]:
+        return x.reshape(-1, *new[1:])
     return x.reshape(tuple(new))
 
 
