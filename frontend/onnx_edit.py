@@ -26,10 +26,8 @@ class Editor:
     def __init__(self, model: ModelProto, path: Path) -> None:
         self.model, self.graph = model, model.graph
         self.reader = TensorReader(path)
-        self.labels = {
-            id(node): shown(node.name or f"{node.op_type}_{index}")
-            for index, node in enumerate(self.graph.node)
-        }
+        for index, node in enumerate(self.graph.node):
+            node.name = node.name or f"{node.op_type}_{index}"  # as findings have it
         self.tensors: dict[str, TensorProto] = {t.name: t for t in self.graph.initializer}
         for node in self.graph.node:
             if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
@@ -45,7 +43,7 @@ class Editor:
 
     def label(self, node: NodeProto) -> str:
         """Return the name of a node as findings have it."""
-        return self.labels.get(id(node), shown(node.name or node.op_type))
+        return shown(node.name)
 
     def producer(self, name: str) -> NodeProto | None:
         """Return the node that computes a value."""
@@ -117,7 +115,6 @@ class Editor:
         at = list(self.graph.node).index(node)
         for offset, each in enumerate(new):
             self.graph.node.insert(at + offset, each)
-            self.labels[id(self.graph.node[at + offset])] = each.name
 
     def inline_external(self) -> None:
         """Take data that lie beside the model into it: the new file stands alone."""

@@ -114,7 +114,7 @@ def test_compiled_network(entry, sdk, tmp_path, record_property):
         (folder / "sampleoutput.h").write_text(header)
     assert complaints(folder, sdk) == ""
     if not fits_flash(program, program.device):
-        with pytest.raises(Rejected, match="overflowed"):
+        with pytest.raises(Rejected, match="more than the chip has"):
             machine(program, folder, tmp_path)
         return
     chip = machine(program, folder, tmp_path)
