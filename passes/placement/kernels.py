@@ -41,7 +41,7 @@ def kernel_columns(layer: ai8x.Layer, device: Device, bits: int | None = None) -
         stored = -(-(outputs * values * bits) // 8) + absent
         return max(_columns(outputs * values, 1, bits), -(-stored // 9))
     if is_grouped(layer):
-        return _columns(passes, taps, bits)
+        return _columns(passes, taps, 8)  # zeros are written behind narrow kernels
     # narrow kernels are packed output by output: those of an odd one fill bytes of their own
     lanes = -(-lanes_of(outputs, device) // (8 // bits))
     return max(_columns(slots * passes, taps, bits), -(-out_passes * lanes * passes * taps // 9))
