@@ -35,7 +35,7 @@ def pytest_generate_tests(metafunc):
     entries = [e for i, e in enumerate(golden_corpus.entries()) if i % every == 0]
     if not entries:
         reason = "no vectors: set AI8XC_GOLDEN or provide ../shared/golden"
-        entries = [pytest.param(None, marks=pytest.mark.skip(reason=reason))]
+        entries = [pytest.param(None, id="none", marks=pytest.mark.skip(reason=reason))]
     metafunc.parametrize("entry", entries, ids=lambda entry: entry.id)
 
 
