@@ -56,7 +56,12 @@ for (const element of document.querySelectorAll("a[href]")) {
   }
 }
 const first = document.querySelector("svg a[href]");
-if (first) { first.focus(); seen.focus = document.activeElement === first ? 1 : 0; }
+if (first) {
+  first.focus();
+  seen.focus = document.activeElement === first ? 1 : 0;
+  // a window without the focus, as a headless one may be, fires no event
+  first.dispatchEvent(new FocusEvent("focusin", {bubbles: true}));
+}
 seen.chosen = document.querySelectorAll(".chosen").length;
 document.body.dataset.seen = JSON.stringify(seen);
 """
