@@ -19,6 +19,9 @@ from ai8xc.ir.types import Array
 MAX_VALUES: Final = 2**27
 """Largest tensor that is imported: far beyond the devices, half a gigabyte of floats."""
 
+MAX_AXES: Final = 16
+"""Most axes of a tensor: those of two together are still an array."""
+
 KNOWN_LIMIT: Final = 4096
 """Values of at most this many numbers are computed at import where they are constant: shapes."""
 
@@ -55,6 +58,8 @@ class Builder:
             raise Rejected(findings)
         if min(op.type.shape, default=1) < 1 and not isinstance(op, nn.Constant):
             raise Rejected([rules.EMPTY.at(op, name=op.name, shape=list(op.type.shape))])
+        if len(op.type.shape) > MAX_AXES:
+            raise Rejected([rules.MANY_AXES.at(op, name=op.name, count=len(op.type.shape))])
         if op.type.size > MAX_VALUES:
             raise Rejected([rules.TOO_LARGE.at(op, name=op.name, size=op.type.size)])
         operands = [self.constant(operand) for operand in op.operands]

@@ -9,7 +9,9 @@ one (several pickles, then the raw storages).
 from __future__ import annotations
 
 import io
+import math
 import pickle
+import pickletools
 import struct
 import zipfile
 from collections import OrderedDict
@@ -44,6 +46,9 @@ _STORAGES: Final = {
     "BoolStorage": "?",
 }
 _MAX_BYTES: Final = 1 << 30
+"""Most bytes of a file, of what an archive unpacks to, and of all tensors together."""
+_MEMO: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+"""Opcodes that keep an object under a number, for which the unpickler takes memory."""
 
 
 class Opaque:
@@ -126,6 +131,16 @@ class _Reader(pickle.Unpickler):
         return _Storage(str(key), dtype, count)
 
 
+def _load(file: IO[bytes]) -> Any:
+    """Return the next pickle of a file; none may number more objects than it has."""
+    start = file.tell()
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if opcode.name in _MEMO and isinstance(argument, int) and argument > count:
+            raise pickle.UnpicklingError(f"object {argument} of {count}")
+    file.seek(start)
+    return _Reader(file).load()
+
+
 def _rebuild(storage: Any, offset: Any, shape: Any, strides: Any, *_: object) -> _Tensor:
     if not isinstance(storage, _Storage):
         raise pickle.UnpicklingError("a tensor without storage")
@@ -167,9 +182,11 @@ def _refuse(path: Path, why: str) -> NoReturn:
 
 def _read_zip(path: Path) -> object:
     with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
+            raise ValueError("it unpacks to more than the bytes that are read")
         names = {name.rpartition("/data.pkl")[0]: name for name in archive.namelist()}
         (root,) = (root for root, name in names.items() if name.endswith("/data.pkl"))
-        content = _Reader(io.BytesIO(archive.read(f"{root}/data.pkl"))).load()
+        content = _load(io.BytesIO(archive.read(f"{root}/data.pkl")))
 
         def flat(storage: _Storage) -> Array:
             entry = archive.getinfo(f"{root}/data/{storage.key}")
@@ -181,12 +198,12 @@ def _read_zip(path: Path) -> object:
 
 
 def _read_legacy(file: IO[bytes], size: int) -> object:
-    if _Reader(file).load() != _LEGACY_MAGIC:
+    if _load(file) != _LEGACY_MAGIC:
         raise ValueError("the magic number is missing")
-    _Reader(file).load()  # protocol version
-    _Reader(file).load()  # description of the machine
-    content = _Reader(file).load()
-    keys = [str(key) for key in _Reader(file).load()]
+    _load(file)  # protocol version
+    _load(file)  # description of the machine
+    content = _load(file)
+    keys = [str(key) for key in _load(file)]
     wanted = {storage.key: storage for storage in _storages(content)}
     stored: dict[str, Array] = {}
     for key in keys:
@@ -207,9 +224,14 @@ def _storages(content: object) -> list[_Storage]:
 
 def _resolve(content: object, flat: Callable[[_Storage], Array]) -> object:
     stored: dict[str, Array] = {}
+    left = _MAX_BYTES
 
     def array(tensor: _Tensor) -> Array:
+        nonlocal left
         key = tensor.storage.key
+        left -= max(math.prod(tensor.shape), 0) * tensor.storage.dtype.itemsize
+        if left < 0:
+            raise ValueError("the tensors take more than the bytes that are read")
         if key not in stored:
             stored[key] = flat(tensor.storage)
         return tensor.resolve(stored[key])

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from ai8xc.dialects import nn
-from ai8xc.frontend.building import MAX_VALUES, constant
+from ai8xc.frontend.building import MAX_AXES, MAX_VALUES, constant
 from ai8xc.frontend.onnx_node import Converter, Node
-from ai8xc.frontend.rules import TOO_LARGE
+from ai8xc.frontend.rules import MANY_AXES, TOO_LARGE
 from ai8xc.ir.core import Data, Op
 from ai8xc.ir.types import Array
 
@@ -39,7 +39,9 @@ def constant_of_shape(node: Node) -> Op:
     shape = node.int_list(0, "input")
     if shape is None or min(shape, default=0) < 0:
         raise node.malformed(f"shape {list(shape or ())}")
-    _bounded(node, math.prod(shape))
+    _bounded(node, math.prod(max(size, 1) for size in shape))
+    if len(shape) > MAX_AXES:
+        raise node.refuse(MANY_AXES, name=node.loc.nodes[0], count=str(len(shape)))
     value = np.zeros(1, np.float32)
     if node.has("value"):
         value = node.read_tensor(node.attributes["value"].t, node.loc.nodes[0], node.loc)
@@ -86,7 +88,7 @@ def expand(node: Node) -> Op:
         full = np.broadcast_shapes(data.shape, shape or ())
     except ValueError:
         raise node.malformed(f"{list(data.shape)} as {list(shape or ())}") from None
-    _bounded(node, math.prod(full))
+    _bounded(node, math.prod(max(size, 1) for size in full))
     return constant(np.broadcast_to(data, full))
 
 

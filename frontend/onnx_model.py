@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ai8xc.dialects import nn
 from ai8xc.frontend import rules
-from ai8xc.frontend.building import MAX_VALUES, Builder, constant, located, unusable_constants
+from ai8xc.frontend.building import (
+    MAX_AXES,
+    MAX_VALUES,
+    Builder,
+    constant,
+    located,
+    unusable_constants,
+)
 from ai8xc.frontend.names import sanitised, shown
 from ai8xc.frontend.onnx_check import check_model, opset_of
 from ai8xc.frontend.onnx_file import read_model
@@ -219,6 +226,8 @@ class _Importer:
                 size = f"`{shown(dim.dim_param)}`" if dim.dim_param else "unknown"
                 cure = "export the model with a number there, or set it: only axis 0 may be open"
                 self.say(rules.INPUT_AXIS, cure=cure, name=name, axis=axis, size=size)
+        if len(sizes) > MAX_AXES:
+            self.say(rules.MANY_AXES, name=name, count=len(sizes))
         count = math.prod(sizes)
         if count > MAX_VALUES:
             self.say(rules.TOO_LARGE, name=name, size=count)

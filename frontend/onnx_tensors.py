@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ai8xc.frontend.building import MAX_VALUES
-from ai8xc.frontend.rules import BEYOND_FLOAT, CONSTANT_TYPE, DAMAGED, EXTERNAL, TOO_LARGE
+from ai8xc.frontend.building import MAX_AXES, MAX_VALUES
+from ai8xc.frontend.rules import (
+    BEYOND_FLOAT,
+    CONSTANT_TYPE,
+    DAMAGED,
+    EXTERNAL,
+    MANY_AXES,
+    TOO_LARGE,
+)
 from ai8xc.ir.diag import Rejected, Rule
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array, Element
@@ -108,8 +115,11 @@ class _Tensor:
         shape = tuple(self.tensor.dims)
         if min(shape, default=1) < 0:
             raise self.refuse(DAMAGED, why=f"it has a size of {min(shape)}")
-        if math.prod(shape) > MAX_VALUES:
-            raise self.refuse(TOO_LARGE, size=str(math.prod(shape)))
+        if len(shape) > MAX_AXES:
+            raise self.refuse(MANY_AXES, count=str(len(shape)))
+        size = math.prod(max(axis, 1) for axis in shape)  # numpy counts so, even if one is empty
+        if size > MAX_VALUES:
+            raise self.refuse(TOO_LARGE, size=str(size))
         return self.as_float32(self.values(math.prod(shape)).reshape(shape))
 
     def values(self, count: int) -> Array:

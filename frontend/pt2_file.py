@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ai8xc.frontend.building import MAX_VALUES
+from ai8xc.frontend.building import MAX_AXES, MAX_VALUES
 from ai8xc.frontend.rules import BEYOND_FLOAT, CONSTANT_TYPE, NOT_PT2, PICKLED, UNREADABLE
 from ai8xc.ir.diag import Rejected, Rule
 from ai8xc.ir.loc import Loc
@@ -238,7 +238,8 @@ class _Reader:
         data = np.frombuffer(self.member(name), kind)
         reach = offset + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
         empty = 0 in sizes
-        if min((*sizes, *strides, offset), default=0) < 0 or math.prod(sizes) > MAX_VALUES:
+        large = math.prod(max(n, 1) for n in sizes) > MAX_VALUES or len(sizes) > MAX_AXES
+        if large or min((*sizes, *strides, offset), default=0) < 0:
             raise _unusable(NOT_PT2, self.source, f"tensor `{path}` has impossible sizes")
         if not empty and reach >= data.size:
             raise _unusable(NOT_PT2, self.source, f"tensor `{path}` is longer than its data")

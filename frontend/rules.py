@@ -100,6 +100,12 @@ TOO_LARGE = declare(
     """A tensor of this size is far beyond the memories of the devices; it is refused before memory
     is taken for it.""",
 )
+MANY_AXES = declare(
+    "NN019",
+    "`{name}` has {count} axes",
+    """Tensors of networks have a batch, channels and up to three axes more. What is made of them on
+    the way has a few more, no model needs dozens.""",
+)
 EMPTY = declare(
     "NN016",
     "`{name}` has no values: its shape is {shape}",
