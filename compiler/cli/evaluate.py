@@ -11,6 +11,7 @@ import click
 from ai8xc.cli.common import Format, Report, format_option, load_option, reporting
 from ai8xc.cli.data import calibration_option, read_calibration
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
+from ai8xc.cli.training import checkpoint_option
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -41,12 +42,7 @@ Example:
     metavar="FILE",
     help="Labelled inputs as `.npz`: arrays `x` and `y`.",
 )
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Of a training run: another checkpoint than the best.",
-)
+@checkpoint_option("Of a training run: another checkpoint than the best.")
 @click.option(
     "--save-sample",
     type=click.IntRange(0),

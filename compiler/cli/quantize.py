@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from ai8xc.cli.common import Format, Report, device_option, format_option, reporting
+from ai8xc.cli.training import file_option
 
 if TYPE_CHECKING:
     from ai8xc.device import Device
@@ -37,14 +38,7 @@ Examples:
   ai8xc quantize float.pth.tar -o q.pth.tar --clip-method SEARCH --weight-bits 4,conv1=8"""
 )
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The checkpoint to write.",
-)
+@file_option("The checkpoint to write.")
 @device_option()
 @click.option(
     "--clip-method",

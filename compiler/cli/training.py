@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from ai8xc.cli.common import F
 
 LIBRARIES = ("captum", "lightning", "matplotlib", "safetensors", "tensorboard", "torch", "yaml")
+
+
+def file_option(help: str) -> Callable[[F], F]:
+    """The option `-o` of a command that writes one file."""
+    kind = click.Path(path_type=Path)
+    return click.option("-o", "--output", type=kind, required=True, metavar="FILE", help=help)
+
+
+def checkpoint_option(help: str) -> Callable[[F], F]:
+    """The option `--checkpoint`."""
+    return click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help=help)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from ai8xc.backends.firmware.run import run_many
 from ai8xc.driver import load
 from ai8xc.ir.interp import run
 from ai8xc.training.layers import set_mode
-from ai8xc.training.trainer.exporting import export_run
+from ai8xc.training.trainer.exporting import exported
 from ai8xc.training.trainer.runs import open_run
 
 
@@ -38,7 +38,7 @@ def main() -> None:
         trainer = set_mode(finished.network(), "simulate")(torch.from_numpy(x * 128)).numpy()
     with tempfile.TemporaryDirectory() as folder:
         program, project = Path(folder, "network.pt2"), Path(folder, "project")
-        export_run(finished, program)
+        program.write_bytes(exported(finished, program.name))
         graph = load(program)
         (integers,) = run(graph, {graph.inputs[0].name: np.rint(x * 128).astype(np.int8)})
         ai8xc.compile(program, finished.config.device, sample=x[0]).write(project)

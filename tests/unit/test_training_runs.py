@@ -16,6 +16,7 @@ pytest.importorskip("lightning")
 
 from click.testing import CliRunner  # noqa: E402 - the libraries may be absent
 
+import ai8xc  # noqa: E402
 from ai8xc.cli.main import cli  # noqa: E402
 from ai8xc.driver import load  # noqa: E402
 from ai8xc.ir.diag import Rejected  # noqa: E402
@@ -376,6 +377,34 @@ def test_vendor_checkpoints(finished: runs.Run, tmp_path: Path) -> None:
     net = set_mode(finished.network(), "simulate")
     for name, value in net.state_dict().items():
         assert torch.equal(found["state_dict"][name], value)
+
+
+@pytest.mark.parametrize("device", ["max78000", "max78002"])
+def test_descriptions_for_the_vendors_tool(finished: runs.Run, device: str, tmp_path: Path) -> None:
+    """YAML and checkpoint lead to the same registers and memories as the network itself.
+
+    Kernels lie where the vendor's tool puts them: no description says where.
+    """
+    run = finished
+    if device != finished.config.device:
+        run = trained(tmp_path, device=device, epochs=2, qat={"start_epoch": 1, "weight_bits": 4})
+    export(run, tmp_path / "net.yaml")
+    export(run, tmp_path / "net.pt2")
+    x = run.data().test.x[0]
+    kinds = ["registers", "yaml"]
+    direct = ai8xc.compile(tmp_path / "net.pt2", device, sample=x, emit=kinds)
+    described = ai8xc.compile(
+        tmp_path / "net.yaml",
+        device,
+        sample=x,
+        emit=["registers"],
+        weights=tmp_path / "net.pth.tar",
+    )
+    for name in ("registers.json", "memory.npz"):
+        assert direct.files[name] == described.files[name]
+    checkpoint = torch.load(tmp_path / "net.pth.tar", weights_only=True)
+    integers = set_mode(run.network(), "simulate").state_dict()
+    assert torch.equal(checkpoint["state_dict"]["layer0.op.weight"], integers["0.op.weight"])
 
 
 def test_onnx_and_safetensors(finished: runs.Run, tmp_path: Path) -> None:

@@ -23,17 +23,14 @@ from ai8xc.training.trainer.runs import Run
 Exporter = Callable[[Run, nn.Module], bytes]
 
 
-def export_run(run: Run, path: Path, checkpoint: Path | None = None) -> None:
-    """Write the network of a run, or its test data, in the form that the suffix names."""
-    suffix = ".pth.tar" if path.name.endswith(".pth.tar") else path.suffix
+def exported(run: Run, name: str, checkpoint: Path | None = None) -> bytes:
+    """Return the network of a run, or its test data, in the form that a file's suffix names."""
+    suffix = ".pth.tar" if name.endswith(".pth.tar") else Path(name).suffix
     exporter = EXPORTERS.get(suffix)
     if exporter is None:
         known = ", ".join(f"`{name}`" for name in EXPORTERS)
         raise refused(UNKNOWN_NAME, kind="format", name=suffix, help=f"known are {known}")
-    content = exporter(run, run.network(checkpoint))
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
+    return exporter(run, run.network(checkpoint))
 
 
 def _example(run: Run) -> torch.Tensor:
