@@ -14,7 +14,8 @@ from functools import cached_property
 
 from ai8xc.device import Device
 from ai8xc.dialects.ai8x import Layer
-from ai8xc.passes.hardware.kernels import KernelCounts, flat_values, kernel_counts
+from ai8xc.passes.hardware.kernel_shape import KernelCounts
+from ai8xc.passes.hardware.kernels import flat_values, kernel_counts
 from ai8xc.passes.hardware.layer import HardwareLayer, bits, ceil_div, first_bit, last_bit
 from ai8xc.passes.hardware.network import HardwareNetwork
 from ai8xc.registers import RegisterMap

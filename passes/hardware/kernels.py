@@ -1,4 +1,4 @@
-"""Where the kernels of a layer lie in the kernel memory: counts, columns, and their bytes.
+"""Where the kernels of a layer lie in the kernel memory: columns, and their bytes.
 
 Each processor fetches its kernels as a stream of bytes out of columns of nine. All processors of a
 layer share one start column. Source: memory description, sections 1.2 to 1.8.
@@ -11,72 +11,39 @@ from dataclasses import dataclass
 import numpy as np
 
 from ai8xc.ir.types import Array
+from ai8xc.passes.hardware.kernel_shape import KernelCounts, KernelShape
 from ai8xc.passes.hardware.layer import (
     HardwareLayer,
     bits,
     ceil_div,
-    first_bit,
-    last_bit,
     round_up,
 )
 
 
-@dataclass(frozen=True)
-class KernelCounts:
-    """Kernels of one processor: `fetched` and `outputs` go into registers, `columns` are needed.
-
-    Both count kernels of the layer's weight width; source: memory description, section 1.6.
-    """
-
-    columns: int
-    fetched: int
-    outputs: int
+def kernel_shape(layer: HardwareLayer) -> KernelShape:
+    """Return what the counts of a placed layer follow from."""
+    return KernelShape(
+        layer.weight_bits,
+        layer.taps,
+        layer.out_shape[0],
+        layer.passes,
+        layer.output_processors,
+        layer.device.processors_per_memory,
+        flat_values(layer) if layer.flatten else 0,
+        layer.depthwise,
+        layer.quad,
+        layer.device.kernel_bytes_per_column,
+    )
 
 
 def kernel_counts(layer: HardwareLayer) -> KernelCounts:
     """Return the counts of a layer; all 0 where it stores no kernels."""
-    if not layer.stores_kernels:
-        return KernelCounts(0, 0, 0)
-    outputs, skipped = output_columns(layer), layer.start_column
-    passes = 1 if layer.flatten else layer.passes
-    if layer.depthwise:
-        stored = passes
-        fetched = passes * (1 + skipped)
-        shown = passes * (outputs + skipped)
-    else:
-        stored = outputs * layer.out_passes * passes
-        fetched = shown = stored + skipped * layer.out_passes * passes
-    if layer.flatten:
-        values = flat_values(layer)
-        short = layer.out_passes * layer.output_processors.bit_count() - layer.out_shape[0]
-        stored = (stored - short) * values
-        fetched = shown = (fetched - short) * values
-    columns = _columns(layer, stored)
-    if layer.quad:
-        return KernelCounts(ceil_div(columns, 4), ceil_div(fetched, 4), ceil_div(shown, 4))
-    return KernelCounts(columns, fetched, shown)
-
-
-def output_columns(layer: HardwareLayer) -> int:
-    """Return the output processors from the first to the last, with the holes between them.
-
-    With several output passes the columns start at a multiple of four.
-    """
-    first = first_bit(layer.output_processors)
-    if layer.out_passes > 1:
-        first -= layer.start_column
-    return last_bit(layer.output_processors) - first + 1
+    return kernel_shape(layer).counts if layer.stores_kernels else KernelCounts(0, 0, 0)
 
 
 def flat_values(layer: HardwareLayer) -> int:
     """Return the weights that a flatten layer has for one output and processor."""
     return layer.passes * layer.flat_pixels
-
-
-def _columns(layer: HardwareLayer, kernels: int) -> int:
-    per_byte = 8 // layer.weight_bits
-    unused = (kernels % per_byte) * layer.taps * (per_byte - 1)
-    return ceil_div(kernels * layer.taps * layer.weight_bits + unused, 72)
 
 
 @dataclass(frozen=True)
@@ -192,8 +159,7 @@ def _blocks(layer: HardwareLayer, stream: Array, wanted: Array) -> list[Block]:
 
     As many columns as the layer counts are filled up with zeros.
     """
-    needed = 0 if layer.quad or layer.flatten else kernel_counts(layer).columns
-    columns = max(ceil_div(len(wanted), 9), needed + layer.start_column)
+    columns = kernel_shape(layer).stored
     missing = columns * 9 - len(wanted)
     data = np.pad(stream, ((0, 0), (0, missing))).reshape(layer.lanes, columns, 9)[:, :, ::-1]
     padded = np.append(wanted, [False] * missing).reshape(columns, 9)
