@@ -17,8 +17,9 @@ from ai8xc.passes.layers import streams
 from ai8xc.passes.placement.bounds import bytes_bound
 from ai8xc.passes.placement.kernels import is_grouped
 from ai8xc.passes.placement.messages import explain, streaming
-from ai8xc.passes.placement.problem import WORD, Conflict, Problem, state
+from ai8xc.passes.placement.problem import Conflict, Problem, state
 from ai8xc.passes.placement.search import Search, Solution
+from ai8xc.passes.placement.tensors import WORD
 
 
 @register

@@ -14,8 +14,9 @@ from ai8xc.ir.core import Graph, Input
 from ai8xc.ir.diag import Cure, Diagnostic, declare
 from ai8xc.passes.layers.limits import lanes_of
 from ai8xc.passes.placement.bounds import bytes_bound, columns_bound
-from ai8xc.passes.placement.problem import WORD, Problem, Tensor
+from ai8xc.passes.placement.problem import Problem
 from ai8xc.passes.placement.search import Search, Solution
+from ai8xc.passes.placement.tensors import WORD, Tensor
 
 DATA_FULL = declare(
     "AX120",

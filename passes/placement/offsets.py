@@ -12,7 +12,8 @@ from functools import cached_property
 
 from ai8xc.ir.core import Op
 from ai8xc.passes.placement.intervals import lowest_free
-from ai8xc.passes.placement.problem import WORD, Problem, Tensor
+from ai8xc.passes.placement.problem import Problem
+from ai8xc.passes.placement.tensors import WORD, Tensor
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The placement problem: tensors, what ties their places together, and when they are live.
+"""The placement problem: what ties the places of tensors together.
 
 Tensors whose places follow from each other form a class. `Ties` keeps two kinds of them: the first
 processor (in processors) and the offset (in bytes), each known within a class up to a constant.
@@ -14,81 +14,11 @@ from math import gcd
 
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x
-from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Graph, Input, Op
-from ai8xc.passes.layers.limits import lanes_of, passes_of
-from ai8xc.passes.layers.streams import counters
 from ai8xc.passes.placement.in_place import distance
 from ai8xc.passes.placement.kernels import is_grouped, kernel_columns
-
-WORD = 4
-"""Bytes of a word of data memory: one byte of each of the processors that share it."""
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Where a reader wants one of its tensors, relative to the first of them.
-
-    `processors` and `bytes` are distances, `step` the words from one word of the tensor to the
-    next; None: as it comes, the reader can leave out words.
-    """
-
-    processors: int
-    bytes: int
-    step: int | None
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """What must be known of a tensor to place it; `pattern` has a bit for each processor.
-
-    `lead` bytes in front of the offset and `tail` pixels behind the last are overwritten by the
-    layer that writes it. `first` and `last` are the layers between which it is live: -1 is the
-    loading of the input, the number of layers the reading of the output. `buffer` are the words
-    of a tensor that streams: no more of it lies in memory. `fixed`: it starts at processor 0.
-    """
-
-    op: Op
-    pattern: int
-    passes: int
-    pixels: int
-    first: int
-    last: int
-    wide: bool = False
-    lead: int = 0
-    tail: int = 0
-    chw: bool = False
-    buffer: int = 0
-    fixed: bool = False
-
-    @property
-    def width(self) -> int:
-        """Processors from the first to the last."""
-        return self.pattern.bit_length()
-
-    def extent(self, step: int) -> int:
-        """Return the bytes of each memory from the offset to the end of the last word."""
-        if self.buffer:
-            return WORD * (self.buffer + 1)  # streams keep a word between them (STREAM-BUF)
-        if self.chw:
-            return -(-self.pixels // WORD) * WORD
-        words = (self.pixels + self.tail) * self.passes * (4 if self.wide else 1)
-        return WORD * ((words - 1) * step + 1)
-
-    def mask(self, start: int) -> int:
-        """Return the processors when the first is `start`."""
-        return self.pattern << start
-
-    def memories(self, start: int, per_memory: int) -> int:
-        """Return the memories it lies in, one bit each."""
-        first, last = start // per_memory, (start + self.width - 1) // per_memory
-        if not self.pattern & (self.pattern + 1):  # no holes
-            return (1 << last + 1) - (1 << first)
-        found = 0
-        for memory in range(first, last + 1):
-            if self.mask(start) >> per_memory * memory & (1 << per_memory) - 1:
-                found |= 1 << memory
-        return found
+from ai8xc.passes.placement.slots import Slot, slots_of
+from ai8xc.passes.placement.tensors import WORD, Tensor, tensors_of
 
 
 @dataclass(frozen=True)
@@ -180,7 +110,7 @@ class Problem:
 
     def slots(self, layer: ai8x.Layer) -> list[Slot] | None:
         """Return where the layer wants its tensors, None where no layout serves it."""
-        return _slots(layer, self.device)
+        return slots_of(layer, self.device)
 
     def source_mask(self, layer: ai8x.Layer, starts: Mapping[Op, int]) -> int:
         """Return the processors that read a layer's input."""
@@ -210,7 +140,7 @@ def state(
     `chw` is the input to be loaded one channel a memory.
     """
     layers = ai8x.layers(graph.ops)
-    tensors = _tensors(graph, layers, device, chw)
+    tensors = tensors_of(graph, layers, device, chw)
     problem = Problem(device, layers, tensors, in_place=in_place)
     for op, tensor in problem.tensors.items():
         gapless = isinstance(op, Input) or tensor.buffer  # loaded or streamed
@@ -247,154 +177,6 @@ def _keeps_processors(layer: ai8x.Layer) -> bool:
     if isinstance(layer, ai8x.Passthrough):
         return True
     return is_grouped(layer)
-
-
-def _tensors(
-    graph: Graph, layers: Sequence[ai8x.Layer], device: Device, chw: Op | None
-) -> dict[Op, Tensor]:
-    last: dict[Op, int] = {}
-    for index, layer in enumerate(layers):
-        last.update(dict.fromkeys(layer.xs, index))
-    last.update(dict.fromkeys(graph.outputs, len(layers)))
-    streams = counters(graph, device)
-    buffers = {layer.xs[0]: streams[layer].rollover for layer in layers if layer in streams}
-    for op in (*buffers, *streams):  # all of them run at the same time
-        last[op] = max(last.get(op, 0), len(streams) - 1)
-    settings = Settings.of(graph)
-    found: dict[Op, Tensor] = {}
-    writers: list[tuple[int, Op]] = [(-1, op) for op in graph.inputs]
-    for first, op in (*writers, *enumerate(layers)):
-        _, channels, rows, columns = op.type.shape
-        lanes = lanes_of(channels, device)
-        pattern = (1 << lanes) - 1
-        if op is chw:
-            pattern = sum(1 << device.processors_per_memory * lane for lane in range(lanes))
-        fed = settings.fifo and isinstance(op, Input)
-        if fed:
-            pattern = fifo_pattern(lanes, device, quad=settings.quad)
-        lead, tail = _spill(op, device)
-        found[op] = Tensor(
-            op,
-            pattern,
-            passes_of(channels, device),
-            rows * columns,
-            -1 if op in streams else first,
-            last.get(op, first),
-            wide=op.type.element == "i32",
-            lead=lead,
-            tail=tail,
-            chw=op is chw,
-            buffer=buffers.get(op, 0),
-            fixed=fed,
-        )
-    return found
-
-
-def fifo_pattern(channels: int, device: Device, *, quad: bool) -> int:
-    """Return the processors that FIFOs feed: the first four of each group (rule FIFO-PROC).
-
-    With `quad` those of all groups get the same data.
-    """
-    share, span = device.processors_per_memory, device.processors_per_group
-    if quad:
-        return sum((1 << channels) - 1 << span * group for group in range(device.groups))
-    return sum(1 << channel // share * span + channel % share for channel in range(channels))
-
-
-def _spill(op: Op, device: Device) -> tuple[int, int]:
-    """Return bytes before and pixels behind the output that a widely dilated layer writes.
-
-    Source: memory description, section 1.4.
-    """
-    if not isinstance(op, ai8x.Conv1d):
-        return 0, 0
-    length, dilation = op.kernel[0], op.dilation[0]
-    if (length - 1) * dilation + 1 <= device.max_stretched_kernel_1d:
-        return 0, 0
-    rows = op.in_shape[1]
-    lead = WORD * dilation * passes_of(op.type.shape[1], device) if length == 3 else 0
-    return lead, -(-rows // dilation) * dilation - op.type.shape[2]
-
-
-def _slots(layer: ai8x.Layer, device: Device) -> list[Slot] | None:
-    if layer.gather == "pixels":
-        return _stacked_slots(layer, device)
-    operands = _operands(layer)
-    if operands is None:
-        return None
-    channels = layer.in_shape[0]
-    passes, parts = passes_of(channels, device), layer.parts
-    found: list[Slot] = []
-    for number, pieces in enumerate(operands):
-        if len(pieces) == 1:
-            free = parts == 1 and passes == 1 and _skips_words(layer, device)
-            found.append(Slot(0, WORD * number, None if free else parts))
-        elif passes == 1:
-            start = 0
-            for piece in pieces:
-                found.append(Slot(start, WORD * number, parts))
-                start += _aligned(piece.type.shape[1], device)
-            if start > device.processors:
-                return None
-        else:
-            turns = _turns(pieces, lanes_of(channels, device), device)
-            if turns is None:
-                return None
-            for turn, lane in turns:
-                found.append(Slot(lane, WORD * (turn * parts + number), passes * parts))
-    return found
-
-
-def _turns(pieces: Sequence[Op], lanes: int, device: Device) -> list[tuple[int, int]] | None:
-    """Return pass and first processor of each part of a joined tensor of several passes.
-
-    None where a part would lie in two passes, or share a word with the part before.
-    """
-    found, seen = [], 0
-    for piece in pieces:
-        turn, lane = divmod(seen, lanes)
-        size = piece.type.shape[1]
-        if lane % device.processors_per_memory or lane + size > lanes:
-            return None
-        found.append((turn, lane))
-        seen += size
-    return found
-
-
-def _stacked_slots(layer: ai8x.Layer, device: Device) -> list[Slot]:
-    found, at = [], 0
-    for x in layer.xs:
-        found.append(Slot(0, at, 1))
-        _, channels, rows, columns = x.type.shape
-        at += WORD * passes_of(channels, device) * rows * columns
-    return found
-
-
-def _aligned(channels: int, device: Device) -> int:
-    step = device.processors_per_memory
-    return -(-channels // step) * step
-
-
-def _skips_words(layer: ai8x.Layer, device: Device) -> bool:
-    if not device.has("read-gap") or isinstance(layer, ai8x.Linear):
-        return False
-    return not isinstance(layer, ai8x.Conv1d)
-
-
-def _operands(layer: ai8x.Layer) -> list[list[Op]] | None:
-    """Return the tensors of each operand; None where one tensor holds several operands."""
-    channels = layer.in_shape[0]
-    found: list[list[Op]] = [[]]
-    filled = 0
-    for x in layer.xs:
-        if filled == channels:
-            found.append([])
-            filled = 0
-        found[-1].append(x)
-        filled += x.type.shape[1]
-        if filled > channels:
-            return None
-    return found if len(found) == layer.parts else None
 
 
 def _serve(problem: Problem, layer: ai8x.Layer, *, interleaved: bool) -> Conflict | None:
