@@ -9,8 +9,8 @@ from ai8xc.device import Device, Feature
 from ai8xc.dialects.settings import Settings
 from ai8xc.ir.diag import Diagnostic, declare
 from ai8xc.ir.loc import UNKNOWN
-from ai8xc.rules import description as rules
 from ai8xc.rules.catalogue import rule_of
+from ai8xc.rules.description import of_document, of_samples
 from ai8xc.rules.limits import limit_on
 
 SHARED_CORE = declare(
@@ -41,18 +41,18 @@ NO_EFFECT = declare(
 def check_requests(network: Mapping[str, object], device: Device) -> Iterator[Diagnostic]:
     """Yield findings about settings of a run that were asked for."""
     if network.get("pipeline") is True and not device.has("pipeline"):
-        yield rules.NET_PIPE.at(UNKNOWN, device=device.name)
+        yield of_document.NET_PIPE.at(UNKNOWN, device=device.name)
     if network.get("pll") is True and not device.has("pll"):
-        yield rules.NET_PLL.at(UNKNOWN, device=device.name)
+        yield of_document.NET_PLL.at(UNKNOWN, device=device.name)
     if network.get("max_speed") and (not device.has("pll") or network.get("pll") is False):
-        yield rules.NET_MAXSPEED.at(UNKNOWN)
+        yield of_document.NET_MAXSPEED.at(UNKNOWN)
     if network.get("deep_sleep") and not network.get("riscv"):
-        yield rules.NET_RISCV.at(UNKNOWN, what="deep sleep")
+        yield of_document.NET_RISCV.at(UNKNOWN, what="deep sleep")
     fast = str(network.get("input_mode", "")).startswith("fast-fifo")
     if fast and not network.get("riscv"):
-        yield rules.FFIFO_RISCV.at(UNKNOWN)
+        yield of_samples.FFIFO_RISCV.at(UNKNOWN)
     if network.get("one_shot") and network.get("timer") is not None:
-        yield rules.NET_ONESHOT_TIMER.at(UNKNOWN)
+        yield of_document.NET_ONESHOT_TIMER.at(UNKNOWN)
     if network.get("prefix") and network.get("riscv"):
         yield SHARED_CORE.at(UNKNOWN)
     default = Settings()

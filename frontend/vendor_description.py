@@ -19,7 +19,7 @@ from ai8xc.frontend.vendor_schema import (
     NetworkDescription,
 )
 from ai8xc.ir.diag import Diagnostic, Rejected
-from ai8xc.rules import description as known
+from ai8xc.rules.description import of_document, of_keys
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -54,7 +54,9 @@ def describe(document: Document) -> Description:
     """Return the description in a document; raises `Rejected` where there is nothing to check."""
     value = document.value
     if not isinstance(value, dict):
-        raise Rejected([known.CFG_MANDATORY.at(document.loc(()), key="layers")], unusable=True)
+        raise Rejected(
+            [of_document.CFG_MANDATORY.at(document.loc(()), key="layers")], unusable=True
+        )
     maker = _Maker(document)
     network = maker.network(value)
     if network is None:
@@ -74,9 +76,9 @@ class _Maker:
         if not isinstance(layers, list) or not layers:
             place = self.document.loc(("layers",))
             self.findings.append(
-                known.CFG_VALUE.at(place, key="layers", value="empty")
+                of_document.CFG_VALUE.at(place, key="layers", value="empty")
                 if "layers" in value
-                else known.CFG_MANDATORY.at(place, key="layers")
+                else of_document.CFG_MANDATORY.at(place, key="layers")
             )
             layers = []
         made = [self.layer(i, layer) for i, layer in enumerate(layers)]
@@ -98,7 +100,7 @@ class _Maker:
         path: Path = ("layers", index)
         if not isinstance(value, dict):
             place = self.document.loc(path)
-            self.findings.append(known.CFG_VALUE.at(place, key="layers", value=f"`{value}`"))
+            self.findings.append(of_document.CFG_VALUE.at(place, key="layers", value=f"`{value}`"))
             self.broken.add(index)
             return LayerDescription(processors=ANY_PROCESSOR)
         keys = dict(self.canonical(path, value))
@@ -119,7 +121,7 @@ class _Maker:
             if name in seen:
                 place = self.document.key_loc((*path, key))
                 values = {"layer": f"layer{path[1]}", "key": key, "other": seen[name]}
-                self.findings.append(tell(known.LAYER_DUPALIAS, place, values))
+                self.findings.append(tell(of_document.LAYER_DUPALIAS, place, values))
                 continue
             seen[name] = key
             for places in (self.document.keys, self.document.positions):
@@ -133,10 +135,10 @@ class _Maker:
         if detail["type"] == "extra_forbidden":
             place = self.document.key_loc((*path, key))
             help = _meant(key, _LAYER_KEYS)
-            return known.LAYER_KEY.at(place, layer=layer, key=key, help=help)
+            return of_document.LAYER_KEY.at(place, layer=layer, key=key, help=help)
         if detail["type"] == "missing":
-            return known.PROC_MISSING.at(self.document.loc(path), layer=layer)
-        rule = KEY_RULES.get(key, known.CFG_VALUE)
+            return of_keys.PROC_MISSING.at(self.document.loc(path), layer=layer)
+        rule = KEY_RULES.get(key, of_document.CFG_VALUE)
         place = self.document.loc((*path, *_inside(detail)))
         values, why = _given(detail)
         return tell(rule, place, {"layer": layer, "key": key, **values}, [why])
@@ -147,10 +149,10 @@ class _Maker:
         key = str(path[0])
         if len(path) == 1 and detail["type"] == "extra_forbidden":
             place = self.document.key_loc(path)
-            return known.CFG_KEY.at(place, key=key, help=_meant(key, _NETWORK_KEYS))
+            return of_document.CFG_KEY.at(place, key=key, help=_meant(key, _NETWORK_KEYS))
         if len(path) == 1 and detail["type"] == "missing":
-            return known.CFG_MANDATORY.at(self.document.loc(()), key=key)
-        rule = KEY_RULES.get(key, known.CFG_VALUE)
+            return of_document.CFG_MANDATORY.at(self.document.loc(()), key=key)
+        rule = KEY_RULES.get(key, of_document.CFG_VALUE)
         name = ".".join(str(part) for part in path if isinstance(part, str))
         values, why = _given(detail)
         place = self.document.loc(path)

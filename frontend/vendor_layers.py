@@ -21,7 +21,7 @@ from ai8xc.ir.core import Input, Mask, Op
 from ai8xc.ir.diag import Diagnostic, Rejected, Rule
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
-from ai8xc.rules import description as known
+from ai8xc.rules.description import of_keys, of_operators, of_sizes
 
 Pair = tuple[int, int]
 Shape = tuple[int, int, int]
@@ -72,7 +72,7 @@ def _empty(layer: Op) -> list[Diagnostic]:
     if min(rows, columns) > 0:
         return []
     size = f"{rows}x{columns}"
-    raise Rejected([known.DIM_OUT0.at(layer, layer=layer.name, size=size)])
+    raise Rejected([of_sizes.DIM_OUT0.at(layer, layer=layer.name, size=size)])
 
 
 class _Layer:
@@ -174,7 +174,7 @@ class _Layer:
     def gathered(self) -> dict[str, Any]:
         """Return what is read; where that does not fit, data of the size that the layer wants."""
         if not self.channels:
-            raise Rejected([known.CHAN_ZERO.at(self.loc("in_channels"), layer=self.step.name)])
+            raise Rejected([of_sizes.CHAN_ZERO.at(self.loc("in_channels"), layer=self.step.name)])
         self.check_pool()
         try:
             return self.gathering()
@@ -195,7 +195,7 @@ class _Layer:
         if min((n + t - p - d + 1) // t for n, p, t, d in numbers) < 1:
             size, window = ("x".join(map(str, pair)) for pair in (self.size, pool.kernel))
             values = {"layer": self.step.name, "pool": window, "size": size}
-            raise Rejected([rules.tell(known.DIM_POOL0, self.loc(), values)])
+            raise Rejected([rules.tell(of_sizes.DIM_POOL0, self.loc(), values)])
 
     def weighted(self, common: dict[str, Any]) -> Op:
         weights = self.weights
@@ -262,7 +262,7 @@ class _Layer:
         if self.step.eltwise and len({channels for channels, *_ in shapes}) > 1:
             named = ", ".join(str(channels) for channels, *_ in shapes)
             place, name = self.loc("in_sequences"), self.step.name
-            raise Rejected([known.IN_CAT_CHAN.at(place, layer=name, sizes=named)])
+            raise Rejected([of_sizes.IN_CAT_CHAN.at(place, layer=name, sizes=named)])
         _, rows, columns = shapes[0]
         gathered = (sum(channels for channels, *_ in shapes), rows - sum(crop), columns)
         if np.prod(gathered) != np.prod(wanted):
@@ -273,7 +273,7 @@ class _Layer:
 
     def misfit(self, gathered: Sequence[int], wanted: Shape, key: str) -> Diagnostic:
         found, needed = ("x".join(map(str, shape)) for shape in (gathered, wanted))
-        return known.DIM_DATA.at(self.loc(key), layer=self.step.name, given=found, wanted=needed)
+        return of_sizes.DIM_DATA.at(self.loc(key), layer=self.step.name, given=found, wanted=needed)
 
     def gives(self, key: str) -> bool:
         return key in self.layer.model_fields_set
@@ -282,13 +282,13 @@ class _Layer:
         if self.layer.in_dim is None:
             named = ", ".join("x".join(map(str, shape)) for shape in shapes)
             place, name = self.loc("in_sequences"), self.step.name
-            raise Rejected([known.DIM_CAT.at(place, layer=name, sizes=named)])
+            raise Rejected([of_sizes.DIM_CAT.at(place, layer=name, sizes=named)])
         found = sum(rows * columns for _, rows, columns in shapes)
         rows, columns = self.layer.in_dim
         wanted = (rows + sum(crop)) * columns
         if found != wanted or len({channels for channels, *_ in shapes}) > 1:
             values = {"layer": self.step.name, "count": found, "wanted": wanted}
-            raise Rejected([rules.tell(known.DIM_CATPIX, self.loc("in_dim"), values)])
+            raise Rejected([rules.tell(of_sizes.DIM_CATPIX, self.loc("in_dim"), values)])
 
     def pool(self) -> ai8x.Pool | None:
         layer = self.layer
@@ -382,21 +382,21 @@ class _Layer:
         """Yield keys that contradict others, the rules they break, and their values."""
         layer, operator = self.layer, self.step.operator
         if layer.operands and not self.step.eltwise:
-            yield "operands", known.OPERANDS_ELT, layer.operands
+            yield "operands", of_keys.OPERANDS_ELT, layer.operands
         if layer.pool_dilation not in (None, (1, 1)) and not self.pools:
-            yield "pool_dilation", known.POOLDIL_POOL, layer.pool_dilation
+            yield "pool_dilation", of_keys.POOLDIL_POOL, layer.pool_dilation
         yield from self.stride_misfits()
         yield from self.output_pad_misfits()
         if operator == "none":
             yield from self.passthrough_misfits()
             return
         if operator == "linear" and layer.kernel_size is not None:
-            yield "kernel_size", known.LINEAR_KERNEL, layer.kernel_size
+            yield "kernel_size", of_operators.LINEAR_KERNEL, layer.kernel_size
         flattens = operator == "linear" or (operator == "conv2d" and self.kernel_is_one())
         if layer.flatten and not flattens:
             yield "flatten", rules.FLATTEN, operator
         if operator == "convtranspose2d" and max(layer.dilation or (1, 1)) > 1:
-            yield "dilation", known.X2D_DIL, layer.dilation
+            yield "dilation", of_operators.X2D_DIL, layer.dilation
 
     def kernel_is_one(self) -> bool:
         weights = self.weights
@@ -412,17 +412,17 @@ class _Layer:
         stride, operator = self.layer.stride[0], self.step.operator
         only = 2 if operator == "convtranspose2d" else 1
         if self.pools and stride != 1 and only == 1:
-            yield "stride", known.STRIDE_POOL, stride
+            yield "stride", of_keys.STRIDE_POOL, stride
         elif stride != only:
-            yield "stride", rules.STRIDES.get(operator, known.CONV2D_STRIDE), stride
+            yield "stride", rules.STRIDES.get(operator, of_operators.CONV2D_STRIDE), stride
 
     def output_pad_misfits(self) -> Iterator[tuple[str, Rule, object]]:
         pad = self.layer.output_pad
         if self.step.operator == "convtranspose2d":
             if pad not in (None, 1):
-                yield "output_pad", known.X2D_OPAD, pad
+                yield "output_pad", of_operators.X2D_OPAD, pad
         elif pad:
-            yield "output_pad", known.OPAD_OTHER, pad
+            yield "output_pad", of_operators.OPAD_OTHER, pad
 
     def passthrough_misfits(self) -> Iterator[tuple[str, Rule, object]]:
         layer = self.layer

@@ -16,8 +16,8 @@ from ai8xc.ir.core import Graph, Input, Op, make_graph
 from ai8xc.ir.diag import Diagnostic, Rejected, errors
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
-from ai8xc.rules import description as known
 from ai8xc.rules.catalogue import check
+from ai8xc.rules.description import of_document, of_keys, of_sizes
 
 
 def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagnostic]]:
@@ -72,7 +72,7 @@ def _input(builder: LayerBuilder, first: Step, options: NetworkOptions) -> Input
         if channels is None and weights is not None:
             channels = weights.in_channels
         if channels is None:
-            raise Rejected([known.CHAN_ZERO.at(loc, layer=first.name)])
+            raise Rejected([of_sizes.CHAN_ZERO.at(loc, layer=first.name)])
         assert size is not None
         top, bottom = layer.in_crop or (0, 0)
         if layer.flatten and layer.in_channels is None:
@@ -93,20 +93,20 @@ def _notes(description: Description, run: Run) -> list[Diagnostic]:
     for step in run.order:
         layer, loc = step.layer, description.loc(step.place, node=step.name)
         if layer.op is None:
-            found.append(known.OP_DEFAULT.at(loc, layer=step.name))
+            found.append(of_keys.OP_DEFAULT.at(loc, layer=step.name))
         if layer.activate is None and step.operator != "none":
-            found.append(known.ACT_DEFAULT.at(loc, layer=step.name))
+            found.append(of_keys.ACT_DEFAULT.at(loc, layer=step.name))
         if layer.out_offset is None:
-            found.append(known.OUTOFF_DEFAULT.at(loc, layer=step.name))
+            found.append(of_keys.OUTOFF_DEFAULT.at(loc, layer=step.name))
         if (layer.max_pool or layer.avg_pool) and layer.pool_stride is None:
-            found.append(known.POOLSTRIDE_DEFAULT.at(loc, layer=step.name))
+            found.append(of_keys.POOLSTRIDE_DEFAULT.at(loc, layer=step.name))
     if description.network.unload:
         found.append(rules.UNLOAD.at(description.document.key_loc(("unload",))))
     if any(step.layer.output for step in run.order) and not run.order[-1].layer.output:
         last = run.order[-1]
         loc = description.loc(last.place, node=last.name)
         marked = next(step.name for step in run.order if step.layer.output)
-        found.append(known.NET_OUTPUT_LAST.at(loc, layer=marked))
+        found.append(of_document.NET_OUTPUT_LAST.at(loc, layer=marked))
     return found
 
 
@@ -123,5 +123,5 @@ def _text(path: Path) -> str:
 
 
 def _unreadable(path: Path, why: str) -> Rejected:
-    finding = known.CFG_FILE.at(Loc(path.name), name=path.name, why=why)
+    finding = of_document.CFG_FILE.at(Loc(path.name), name=path.name, why=why)
     return Rejected([finding], unusable=True)

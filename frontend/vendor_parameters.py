@@ -18,7 +18,8 @@ from ai8xc.frontend.vendor_arrays import read_archive, read_sequence
 from ai8xc.ir.diag import Diagnostic, Rejected, declare
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array
-from ai8xc.rules.description import BIAS_RANGE, NET_BN, NET_CKPT_KEYS
+from ai8xc.rules.description.of_document import NET_BN, NET_CKPT_KEYS
+from ai8xc.rules.description.of_sequence import BIAS_RANGE
 
 NOT_INTEGER = declare(
     "CK005",

@@ -7,42 +7,42 @@ from typing import Any, Final
 
 from ai8xc.ir.diag import Diagnostic, Rule, declare
 from ai8xc.ir.loc import Loc
-from ai8xc.rules import description as known
+from ai8xc.rules.description import of_keys, of_operators, of_sequence
 
 KEY_RULES: Final[dict[str, Rule]] = {
-    "processors": known.PROC_RANGE,
-    "output_processors": known.PROC_RANGE,
-    "quantization": known.QUANT_VALUE,
-    "output_width": known.OUTWIDTH_VALUE,
-    "activate": known.ACT_VALUE,
-    "op": known.OP_VALUE,
-    "eltwise": known.ELT_VALUE,
-    "pad": known.PAD_NEG,
-    "output_pad": known.OPAD_NEG,
-    "in_dim": known.INDIM_FORM,
-    "data_format": known.DATAFMT_VALUE,
-    "stride": known.STRIDE_FORM,
-    "buffer_shift": known.BUF_SHIFT,
-    "buffer_insert": known.BUF_INSERT,
-    "data_buffer": known.BUF_KEYS,
-    "unload": known.UNLOAD_KEYS,
-    "snoop_sequence": known.SNOOP_SEQ,
+    "processors": of_keys.PROC_RANGE,
+    "output_processors": of_keys.PROC_RANGE,
+    "quantization": of_keys.QUANT_VALUE,
+    "output_width": of_keys.OUTWIDTH_VALUE,
+    "activate": of_keys.ACT_VALUE,
+    "op": of_keys.OP_VALUE,
+    "eltwise": of_keys.ELT_VALUE,
+    "pad": of_keys.PAD_NEG,
+    "output_pad": of_keys.OPAD_NEG,
+    "in_dim": of_keys.INDIM_FORM,
+    "data_format": of_keys.DATAFMT_VALUE,
+    "stride": of_keys.STRIDE_FORM,
+    "buffer_shift": of_keys.BUF_SHIFT,
+    "buffer_insert": of_keys.BUF_INSERT,
+    "data_buffer": of_keys.BUF_KEYS,
+    "unload": of_keys.UNLOAD_KEYS,
+    "snoop_sequence": of_sequence.SNOOP_SEQ,
 }
 """The rule about the values of a key; those of other keys break `CFG-VALUE`."""
 
 PASSTHROUGH: Final[dict[str, Rule]] = {
-    "activate": known.PASS_ACT,
-    "pad": known.PASS_PAD,
-    "output_shift": known.PASS_SHIFT,
-    "output_width": known.PASS_WIDTH,
-    "dilation": known.DIL_OP,
-    "flatten": known.FLAT_OP,
+    "activate": of_operators.PASS_ACT,
+    "pad": of_operators.PASS_PAD,
+    "output_shift": of_operators.PASS_SHIFT,
+    "output_width": of_operators.PASS_WIDTH,
+    "dilation": of_keys.DIL_OP,
+    "flatten": of_operators.FLAT_OP,
 }
 """The rule about a key that layers without operator do not have."""
 
 STRIDES: Final[dict[str, Rule]] = {
-    "conv1d": known.CONV1D_STRIDE,
-    "convtranspose2d": known.X2D_STRIDE,
+    "conv1d": of_operators.CONV1D_STRIDE,
+    "convtranspose2d": of_operators.X2D_STRIDE,
 }
 """The rule about the stride of an operator, `CONV2D-STRIDE` for others."""
 

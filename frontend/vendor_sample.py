@@ -7,7 +7,7 @@ import numpy as np
 from ai8xc.ir.diag import Rejected
 from ai8xc.ir.loc import UNKNOWN
 from ai8xc.ir.types import Array
-from ai8xc.rules.description import INP_SYNTH
+from ai8xc.rules.description.of_samples import INP_SYNTH
 
 _LANES = 4
 

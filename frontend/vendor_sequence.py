@@ -15,7 +15,7 @@ from ai8xc.frontend.vendor_options import NetworkOptions
 from ai8xc.frontend.vendor_schema import Eltwise, LayerDescription, Operator
 from ai8xc.ir.diag import Diagnostic, Rule
 from ai8xc.ir.loc import Loc
-from ai8xc.rules import description as known
+from ai8xc.rules.description import of_keys, of_sequence
 
 INPUT: Final = -1
 STOP: Final = -1
@@ -111,7 +111,7 @@ class _Resolver:
         for place, layer in enumerate(self.description.network.layers):
             number = number + 1 if layer.sequence is None else layer.sequence
             if number in numbered:
-                self.find(known.SEQ_DUP, place, "sequence", number=number)
+                self.find(of_keys.SEQ_DUP, place, "sequence", number=number)
                 number = max(numbered) + 1
             numbered[number] = place
         found = []
@@ -130,9 +130,9 @@ class _Resolver:
             if not name:
                 continue
             if name in ("stop", "input"):
-                self.find(known.NAME_RES, step.place, "name", name=step.layer.name)
+                self.find(of_keys.NAME_RES, step.place, "name", name=step.layer.name)
             elif name in self.names:
-                self.find(known.NAME_DUP, step.place, "name", name=step.layer.name)
+                self.find(of_keys.NAME_DUP, step.place, "name", name=step.layer.name)
             else:
                 self.names[name] = step.index
 
@@ -169,7 +169,9 @@ class _Resolver:
         if str(reference).lower() == "stop":
             return STOP
         if isinstance(reference, int) and reference > max(self.numbers):
-            self.find(known.SEQ_NEXT_RANGE, step.place, key, layer=step.name, number=reference)
+            self.find(
+                of_sequence.SEQ_NEXT_RANGE, step.place, key, layer=step.name, number=reference
+            )
             return STOP
         found = self.layer_of(step, key, reference)
         return STOP if found is None else found
@@ -184,7 +186,7 @@ class _Resolver:
             found = self.names.get(reference.lower())
         if found is None:
             values = {"layer": step.name, "key": key, "name": reference}
-            self.find(known.NAME_UNKNOWN, step.place, key, place, **values)
+            self.find(of_keys.NAME_UNKNOWN, step.place, key, place, **values)
         return found
 
     def run(self, steps: Sequence[Step]) -> list[Step]:
@@ -210,7 +212,7 @@ class _Resolver:
         if last is None:
             for step in steps:
                 if step not in found and step.index > first:
-                    self.find(known.SEQ_UNREACHED, step.place, "", layer=step.name)
+                    self.find(of_sequence.SEQ_UNREACHED, step.place, "", layer=step.name)
         self.order(found)
         return found
 
@@ -221,7 +223,7 @@ class _Resolver:
             for place, source in enumerate(step.inputs or ()):
                 if source not in done:
                     values = {"layer": step.name, "number": source}
-                    self.find(known.SEQ_IN_FWD, step.place, "in_sequences", place, **values)
+                    self.find(of_sequence.SEQ_IN_FWD, step.place, "in_sequences", place, **values)
             done.add(step.index)
 
     def find(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ai8xc.frontend.vendor_rules import TOO_LARGE
 from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.loc import Loc
-from ai8xc.rules.description import CFG_DUPKEY, CFG_YAML
+from ai8xc.rules.description.of_document import CFG_DUPKEY, CFG_YAML
 
 if TYPE_CHECKING:
     import yaml

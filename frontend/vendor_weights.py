@@ -26,7 +26,7 @@ from ai8xc.ir.core import Data
 from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array, Element
-from ai8xc.rules import description as known
+from ai8xc.rules.description import of_document, of_operators, of_sequence
 
 ELEMENTS: Final[Mapping[int, Element]] = {8: "i8", 4: "i4", 2: "i2", 1: "i1", -1: "bin"}
 _RANKS: Final = {"conv2d": 4, "conv1d": 3, "convtranspose2d": 4, "linear": 2}
@@ -74,7 +74,7 @@ def assign(description: Description, steps: Sequence[Step], options: NetworkOpti
         if not wanting:
             return Assignment({}, [])
         loc = description.loc(wanting[0].place, node=wanting[0].name)
-        raise Rejected([known.NET_CKPT.at(loc, arch=description.network.arch)], unusable=True)
+        raise Rejected([of_document.NET_CKPT.at(loc, arch=description.network.arch)], unusable=True)
     file = read_parameters(options.weights, options.bias, options.skip)
     findings = [*file.findings, *_mismatch(description, file, wanting)]
     taker = _Taker(description, options, findings)
@@ -99,14 +99,14 @@ def _mismatch(
     arch = description.network.arch
     if file.arch is not None and file.arch.lower() != arch.lower():
         place = description.document.loc(("arch",))
-        found.append(known.NET_ARCH.at(place, found=file.arch, arch=arch))
+        found.append(of_document.NET_ARCH.at(place, found=file.arch, arch=arch))
     count = len(file.layers)
     if count != len(wanting):
         surplus = [f"`{layer.name}` is not used" for layer in file.layers[len(wanting) :]]
         missing = [f"`{step.name}` has no weights" for step in wanting[count:]]
         place = description.loc(wanting[count].place) if missing else loc
         values = {"wanted": len(wanting), "count": count}
-        rule = rules.WEIGHTS_LEFT if surplus and file.shared else known.NET_WCOUNT
+        rule = rules.WEIGHTS_LEFT if surplus and file.shared else of_document.NET_WCOUNT
         help = "`--skip-weights NAMES` leaves entries out on purpose" if surplus else None
         notes = [*surplus, *missing]
         found.append(rules.tell(rule, place, values, notes, help))
@@ -161,7 +161,7 @@ class _Taker:
             spelt = "x".join(map(str, wanted)) or "1x1"
             have = "x".join(map(str, kernel)) or "1x1"
             values = {"layer": step.name, "kernel": spelt, "given": have}
-            self.findings.append(rules.tell(known.KERNEL_WEIGHTS, loc, values))
+            self.findings.append(rules.tell(of_operators.KERNEL_WEIGHTS, loc, values))
             return None
         groups = step.layer.groups
         if step.operator == "linear" or step.layer.flatten:
@@ -204,7 +204,7 @@ class _Taker:
         if len(bias) != outputs:
             loc = self.description.loc(step.place, node=step.name)
             values = {"layer": step.name, "count": len(bias), "outputs": outputs}
-            finding = rules.tell(known.BIAS_LEN, loc, values)
+            finding = rules.tell(of_sequence.BIAS_LEN, loc, values)
             self.findings.append(finding)
             return None
         return np.clip(bias, -128, 127)

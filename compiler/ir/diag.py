@@ -167,6 +167,7 @@ def declare(
     if id in _RULES or not _ID.fullmatch(id):
         raise ValueError(f"rule id {id} is taken or malformed")
     about.setdefault("level", _LEVELS.get(id.rstrip("0123456789"), "tool"))
+    about["cure"] = " ".join(about.get("cure", "").split())
     _RULES[id] = Rule(id, message, " ".join(explanation.split()), severity, **about)
     return _RULES[id]
 

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "grammar": MIDDLE,
     "rules": BASE | {"rules"},
     "frontend": MIDDLE | {"frontend", "rules"},
-    "checker": BASE | {"rules"},
+    "checker": BASE | {"checker", "rules"},
     "passes": MIDDLE | {"passes", "checker", "rules"},
     "backends.emulator": GROUND | {"dialects.reg", "device", "registers", "backends.emulator"},
     "backends": MIDDLE | {"passes", "backends", "data_files", "rules"},

@@ -1,0 +1,97 @@
+"""Where the layouts of the memories put the data of a layer, without any search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from ai8xc.checker.findings import WrongError
+from ai8xc.device import Device
+from ai8xc.dialects import ai8x
+from ai8xc.ir.types import Array
+
+WORD: Final = 4
+"""Bytes of a word."""
+
+
+def place_of(layer: ai8x.Layer) -> ai8x.Place:
+    """Return the place of a layer; raises `WrongError` where it has none."""
+    if layer.place is None:
+        raise WrongError("it has no place")
+    return layer.place
+
+
+def lanes(mask: int, channels: int, what: str, device: Device) -> tuple[Array, int]:
+    """Return the processor of each channel of a pass, and the passes."""
+    processors = np.flatnonzero([mask >> p & 1 for p in range(device.processors)])
+    passes = -(-channels // device.processors)
+    wanted = -(-channels // passes)
+    if passes > 1:
+        wanted = min(-(-wanted // 4) * 4, device.processors)
+    if len(processors) != wanted or mask >> device.processors:
+        raise WrongError(f"{what} has {len(processors)} processors for {channels} channels")
+    return processors, passes
+
+
+def gathered(layer: ai8x.Layer, rows: Sequence[Array]) -> Array:
+    """Return the labels of all operands, as the layer's meaning joins, crops and views them."""
+    if layer.gather == "pixels":
+        flat = [row.reshape(*row.shape[:2], -1) for row in rows]
+        return np.concatenate(flat, axis=2)
+    joined = np.concatenate(rows, axis=1)
+    joined = joined[:, :, layer.crop[0] : joined.shape[2] - layer.crop[1]]
+    return joined.reshape(1, layer.in_shape[0] * layer.parts, -1)
+
+
+def beyond(layer: ai8x.Layer, device: Device) -> tuple[int, int]:
+    """Return words before and pixels behind the output that a widely dilated layer writes."""
+    if not isinstance(layer, ai8x.Conv1d):
+        return 0, 0
+    length, distance = layer.kernel[0], layer.dilation[0]
+    if (length - 1) * distance + 1 <= device.max_stretched_kernel_1d:
+        return 0, 0
+    rows = layer.in_shape[1]
+    return (distance if length == 3 else 0), -(-rows // distance) * distance - layer.type.shape[2]
+
+
+def skipped_lanes(place: ai8x.Place) -> int:
+    """Return the processors of a memory below the first that is written to."""
+    lowest = (place.output_processors & -place.output_processors).bit_length() - 1
+    return lowest % 4
+
+
+def passes_out(layer: ai8x.Layer, device: Device) -> int:
+    """Return how often the output processors are gone through for a pixel."""
+    return -(-layer.type.shape[1] // device.processors)
+
+
+def is_grouped(layer: ai8x.Weighted) -> bool:
+    """Whether each channel has a kernel of its own."""
+    kinds = ai8x.Conv2d | ai8x.Conv1d | ai8x.ConvTranspose2d
+    return isinstance(layer, kinds) and layer.groups > 1
+
+
+def writes_behind(layer: ai8x.Layer, place: ai8x.Place, device: Device) -> bool:
+    """Whether a layer has read every word of its input that it overwrites.
+
+    With one pass in and out, results are written in the order of pixels, each when its window has
+    been read. Row r of the output is written once the windows above it are done; it stays below
+    the top row of its own windows, (r - pad) * stride, so no later window reads what it replaces.
+    """
+    single = max(layer.in_shape[0], layer.type.shape[1]) <= device.processors and layer.parts == 1
+    plain = not (layer.mode.chw or layer.mode.streaming or place.read_gap or place.write_gap)
+    dilated = isinstance(layer, ai8x.Conv1d) and layer.dilation[0] > 1
+    turned = isinstance(layer, ai8x.ConvTranspose2d) or layer.type.element == "i32"
+    if not (single and plain) or dilated or turned:
+        return False
+    flat = isinstance(layer, ai8x.Linear) and layer.flatten
+    stride = layer.pool.strides[0] if layer.pool else 1
+    pad = layer.pad[0] if isinstance(layer, ai8x.Conv2d | ai8x.Conv1d) else 0
+    _, _, rows, columns = layer.type.shape
+    return not flat and all(
+        place.out_offset + WORD * ((row + 1) * columns - 1)
+        < place.in_offset + WORD * max(0, row - pad) * stride * layer.in_shape[2]
+        for row in range(rows)
+    )
