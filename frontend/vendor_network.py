@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ai8xc.dialects.settings import UnloadEntry
 from ai8xc.frontend import vendor_rules as rules
 from ai8xc.frontend.vendor_description import Description, describe
-from ai8xc.frontend.vendor_layers import LayerBuilder
+from ai8xc.frontend.vendor_layers import PROCESSORS, LayerBuilder
 from ai8xc.frontend.vendor_options import NetworkOptions
 from ai8xc.frontend.vendor_sequence import INPUT, Run, Step, sequence
 from ai8xc.frontend.vendor_text import MAX_BYTES, read_yaml
 from ai8xc.frontend.vendor_weights import assign
-from ai8xc.ir.core import Graph, Input, Op, make_graph
+from ai8xc.ir.core import Graph, Input, Mask, Op, make_graph
 from ai8xc.ir.diag import Diagnostic, Rejected, errors
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
@@ -31,11 +32,11 @@ def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagn
     builder = LayerBuilder(description, options, assigned.layers, following, last)
     findings = [*description.findings, *run.findings, *assigned.findings]
     ops = list(_build(builder, run, options))
-    findings += [*builder.findings, *_notes(description, run)]
+    findings += [*builder.findings, *_notes(description, run), *_unload_findings(description)]
     findings.sort(key=lambda finding: (finding.loc.line, finding.loc.column))
     graph = make_graph(path.stem, "ai8x", ops, _outputs(builder, run.order))
     snoop = tuple(description.network.snoop or ())
-    graph = graph.having(**options.network, snoop=snoop or None)
+    graph = graph.having(**options.network, snoop=snoop or None, unload=_unload(description))
     if errors(findings):
         raise Rejected([*findings, *_limits(graph, options)])
     return graph, findings
@@ -87,6 +88,29 @@ def _outputs(builder: LayerBuilder, order: Sequence[Step]) -> list[Op]:
     return [builder.values[step.index] for step in sorted(marked, key=lambda step: step.index)]
 
 
+def _unload(description: Description) -> tuple[UnloadEntry, ...] | None:
+    """Return what is copied in place of the outputs, None where they are."""
+    return (
+        tuple(
+            (Mask(e.processors), e.channels, *e.dim, e.offset & ~3, e.write_gap, e.width)
+            for e in description.network.unload or ()
+        )
+        or None
+    )
+
+
+def _unload_findings(description: Description) -> Iterator[Diagnostic]:
+    """Yield entries whose processors do not hold their channels; section 3.2."""
+    for place, entry in enumerate(description.network.unload or ()):
+        passes = -(-entry.channels // PROCESSORS)
+        lanes = -(-entry.channels // passes)
+        wanted = min(-(-lanes // 4) * 4, PROCESSORS) if passes > 1 else lanes
+        count = entry.processors.bit_count()
+        if count < wanted or (passes > 1 and count != wanted):
+            why = f"{count} processors for {entry.channels} channels, which need {wanted}"
+            yield of_keys.UNLOAD_KEYS.at(description.document.loc(("unload", place)), why=why)
+
+
 def _notes(description: Description, run: Run) -> list[Diagnostic]:
     """Return what the description leaves to defaults, and outputs that are not read."""
     found = []
@@ -100,8 +124,6 @@ def _notes(description: Description, run: Run) -> list[Diagnostic]:
             found.append(of_keys.OUTOFF_DEFAULT.at(loc, layer=step.name))
         if (layer.max_pool or layer.avg_pool) and layer.pool_stride is None:
             found.append(of_keys.POOLSTRIDE_DEFAULT.at(loc, layer=step.name))
-    if description.network.unload:
-        found.append(rules.UNLOAD.at(description.document.key_loc(("unload",))))
     if any(step.layer.output for step in run.order) and not run.order[-1].layer.output:
         last = run.order[-1]
         loc = description.loc(last.place, node=last.name)

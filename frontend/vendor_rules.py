@@ -73,13 +73,6 @@ BUFFER = declare(
     """A data buffer holds samples of earlier runs. Networks here start from their input alone:
     keep earlier samples in the application and give them as channels or rows of the input.""",
 )
-UNLOAD = declare(
-    "UNLOAD-USE",
-    "the entries of `unload` are not used",
-    """The unload function copies every output layer whole, channels first. What the entries name
-    otherwise is read with the addresses in `cnn.h`.""",
-    "warning",
-)
 NO_SIZE = declare(
     "INP-SIZE",
     "the size of the network's input is not known",

@@ -19,6 +19,14 @@ KEPT = declare(
     counters given by hand, memories that the next run of the same layers must find untouched.""",
 )
 
+UNLOADS = declare(
+    "AX141",
+    "the entries of `unload` are not used: they name places of the placement that is forgotten",
+    """The unload function of a network that is placed anew copies the outputs, one behind the
+    other. Mark the layers whose data are wanted as outputs.""",
+    "warning",
+)
+
 
 @register
 @dataclass(frozen=True)
@@ -34,6 +42,9 @@ class ForgetPlacement(Pass):
         if why:
             ctx.report(KEPT.at(UNKNOWN, why=why))
             return graph
+        if Settings.of(graph).unload:
+            ctx.report(UNLOADS.at(UNKNOWN))
+            graph = graph.having(unload=None)
         new: dict[Op, Op] = {}
         for op in graph.ops:
             made = op.with_operands(new)

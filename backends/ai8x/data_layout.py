@@ -102,7 +102,7 @@ def expected_image(outputs: list[tuple[HardwareLayer, Array]]) -> Iterator[reg.E
     """
     found: dict[tuple[int, int], list[tuple[Array, Array]]] = {}
     for layer, value in outputs:
-        for memory, mask, words, values in _output_words(layer, value):
+        for memory, mask, words, values in output_words(layer, value):
             found.setdefault((mask, memory), []).append((words, values))
     for (mask, memory), parts in sorted(found.items()):
         words = np.concatenate([words for words, _ in parts])
@@ -115,7 +115,7 @@ def expected_image(outputs: list[tuple[HardwareLayer, Array]]) -> Iterator[reg.E
             yield reg.Expect(group, number, first, Word(mask), Data(values[run]))
 
 
-def _output_words(layer: HardwareLayer, value: Array) -> Iterator[tuple[int, int, Array, Array]]:
+def output_words(layer: HardwareLayer, value: Array) -> Iterator[tuple[int, int, Array, Array]]:
     """Yield memory, mask, word numbers and values of each part of an output."""
     channels = value.reshape(value.shape[0], -1)
     processors, step = bits(layer.output_processors), layer.place.write_gap + 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ai8xc.backends.ai8x.c_tables import input_number
 from ai8xc.backends.ai8x.emit_c import CProject
-from ai8xc.dialects.reg import Program
+from ai8xc.dialects.reg import Program, Unload
 from ai8xc.passes.estimate_cycles import Estimate, estimate
 from ai8xc.passes.hardware.layer import HardwareLayer
 from ai8xc.passes.hardware.network import HardwareNetwork
@@ -26,7 +26,7 @@ def facts(
     return {
         "name": project.name,
         "device": program.device,
-        "network": {"input": _input(program), "outputs": _outputs(program)},
+        "network": _network(program),
         "memory": _memory(project),
         "layers": _layers(network, sums, estimated) if network else [],
         "cycles": _cycles(estimated) if estimated else None,
@@ -109,21 +109,27 @@ def _numbers(value: object) -> list[int]:
     return [int(v) for v in value] if isinstance(value, tuple) else []
 
 
-def _outputs(program: Program) -> list[dict[str, object]]:
+def _network(program: Program) -> dict[str, object]:
+    """Return the interface; `unload` only where other data than the outputs are copied."""
     scales = program.graph.get("output_scales")
-    known = scales if isinstance(scales, tuple) else (0.0,) * len(program.unloads)
-    return [
-        {
-            "name": unload.output,
-            "shape": [unload.channels, unload.rows, unload.columns],
-            "bits": 32 if unload.wide else 8,
-            "scale": scale,
-            "processors": f"{unload.processors:#018x}",
-            "offset": unload.offset,
-            "gap": unload.gap,
-        }
-        for unload, scale in zip(program.unloads, known, strict=True)
-    ]
+    known = scales if isinstance(scales, tuple) else (0.0,) * len(program.outputs)
+    outputs = [_output(op, scale) for op, scale in zip(program.outputs, known, strict=True)]
+    interface: dict[str, object] = {"input": _input(program), "outputs": outputs}
+    if program.unloads != program.outputs:
+        interface["unload"] = [_output(op, 0.0) for op in program.unloads]
+    return interface
+
+
+def _output(unload: Unload, scale: float) -> dict[str, object]:
+    return {
+        "name": unload.output,
+        "shape": [unload.channels, unload.rows, unload.columns],
+        "bits": 32 if unload.wide else 8,
+        "scale": scale,
+        "processors": f"{unload.processors:#018x}",
+        "offset": unload.offset,
+        "gap": unload.gap,
+    }
 
 
 def _memory(project: CProject) -> dict[str, int]:

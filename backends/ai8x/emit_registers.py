@@ -48,12 +48,14 @@ def memory_arrays(program: Program) -> dict[str, Array]:
     }
     if program.expected:
         memory = dict(zip(expected[0].tolist(), expected[2].tolist(), strict=True))
-        read = memory.__getitem__
-        outputs = [program.read_output(unload, read) for unload in program.unloads]
+        outputs = [program.read_output(o, memory.__getitem__) for o in program.outputs]
         names = ["output"] if len(outputs) == 1 else [f"output_{i}" for i in range(len(outputs))]
         wide = (output.astype(np.int32) for output in outputs)
         arrays |= dict(zip(names, wide, strict=True))
-        arrays["unload"] = unload_words(outputs)
+        address, value = program.unloaded_words()
+        memory |= dict(zip(address.tolist(), value.tolist(), strict=True))
+        copied = [program.read_output(u, memory.__getitem__) for u in program.unloads]
+        arrays["unload"] = unload_words(copied)
     return arrays
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from ai8xc.dialects import ai8x
-from ai8xc.dialects.settings import Settings
+from ai8xc.dialects.settings import Settings, UnloadEntry
 from ai8xc.ir.core import Graph, Input, Op
 from ai8xc.ir.types import Array
 
@@ -42,9 +42,11 @@ def vendor_files(graph: Graph, sample: Array | None) -> dict[str, bytes]:
 def description(graph: Graph, name: str) -> str:
     """Return the YAML text of a placed graph of level ai8x."""
     lines = ["---", f"arch: {name}", f"dataset: {name}"]
-    snoop = Settings.of(graph).snoop
-    if snoop:
-        lines.append(f"snoop: [{', '.join(map(str, snoop))}]")
+    settings = Settings.of(graph)
+    if settings.snoop:
+        lines.append(f"snoop: [{', '.join(map(str, settings.snoop))}]")
+    if settings.unload:
+        lines += ["unload:", *map(_unload, settings.unload)]
     lines += ["", "layers:"]
     layers = ai8x.layers(graph.ops)
     numbers = {layer: _number(layer, order) for order, layer in enumerate(layers)}
@@ -53,6 +55,12 @@ def description(graph: Graph, name: str) -> str:
         for at, (key, value) in enumerate(keys.items()):
             lines.append(f"  {'-' if at == 0 else ' '} {key}: {_written(value)}")
     return "\n".join(lines) + "\n"
+
+
+def _unload(entry: UnloadEntry) -> str:
+    processors, channels, rows, columns, offset, gap, bits = entry
+    values = f"processors: 0x{int(processors):016x}, channels: {channels}, dim: [{rows}, {columns}]"
+    return f"  - {{{values}, offset: 0x{offset:x}, width: {bits}, write_gap: {gap}}}"
 
 
 def _number(layer: ai8x.Layer, order: int) -> int:

@@ -12,10 +12,11 @@ from ai8xc.backends.ai8x.data_layout import expected_image, fifo_words, input_im
 from ai8xc.backends.ai8x.layer_registers import FORMULAS, Fields, LayerContext
 from ai8xc.backends.ai8x.pack_weights import kernel_image
 from ai8xc.backends.ai8x.stream_registers import stream_fields
+from ai8xc.backends.ai8x.unload_entries import behind, unload_findings, unload_ops
 from ai8xc.device import Device
 from ai8xc.dialects import reg
 from ai8xc.ir.core import Data, Graph, Mask, Op, Word, make_graph
-from ai8xc.ir.diag import Rejected, declare
+from ai8xc.ir.diag import Rejected, declare, errors
 from ai8xc.ir.interp import values
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.ir.prove import feed
@@ -61,10 +62,12 @@ class LowerToReg(Pass):
         if len(found) == len(network.sequence):
             ctx.give(SampleSums({n: channel_sums(found[n]) for n in found}))
         expected = [(layer, found[layer.number]) for layer in answer.outputs] if found else []
-        ops = [*_program(network, registers, fed, expected), *_unloads(answer)]
+        ops = [*_program(network, registers, fed, expected), *_outputs(answer)]
+        count = len(answer.graph.outputs)
+        ops += _unloads(answer, ops, found, ctx)
         attributes = (("device", device.name), ("outputs", answer.graph.output_names))
         named = make_graph(graph.name, "reg", map(_named, ops), (), attributes)
-        outputs = tuple(op for op in named.ops if isinstance(op, reg.Unload))
+        outputs = tuple(op for op in named.ops if isinstance(op, reg.Unload))[:count]
         made = replace(named, outputs=outputs).having(**_interface(network))
         return network.settings.on(made)
 
@@ -199,9 +202,10 @@ def _layer_values(network: HardwareNetwork, fed: Mapping[str, Array]) -> dict[in
     return {numbers[op]: value[0] for op, value in found if op in numbers}
 
 
-def _unloads(network: HardwareNetwork) -> Iterable[Op]:
+def _outputs(network: HardwareNetwork) -> Iterable[Op]:
     """Yield the outputs in the order of the model, which need not be that of the layers."""
     layers: dict[Op, HardwareLayer] = {layer.op: layer for layer in network.outputs}
+    function = reg.CHECK if network.settings.unload else reg.UNLOAD
     graph = network.graph
     for op, name in zip(graph.outputs, graph.output_names, strict=True):
         layer = layers[op]
@@ -215,6 +219,24 @@ def _unloads(network: HardwareNetwork) -> Iterable[Op]:
             gap=layer.place.write_gap,
             wide=layer.wide,
             output=name,
+            function=function,
             name=f"unload.{name}",
             loc=layer.op.loc,
         )
+
+
+def _unloads(
+    network: HardwareNetwork, ops: Iterable[Op], found: Mapping[int, Array], ctx: PassContext
+) -> list[Op]:
+    """Return what the user wants to be copied in place of the outputs, and what it holds."""
+    settings, device = network.settings, network.device
+    entries = [op for op in unload_ops(settings, None) if isinstance(op, reg.Unload)]
+    memories = None
+    if entries and found:
+        loads = (op for op in ops if isinstance(op, reg.Load))
+        values = [(layer, found[layer.number]) for layer in network.sequence]
+        memories = behind(device, loads, values)
+    findings = list(unload_findings(entries, device, memories))
+    for finding in findings:
+        ctx.report(finding)
+    return [] if errors(findings) else list(unload_ops(settings, memories))

@@ -60,12 +60,11 @@ def places(output: dict[str, Any], device: str) -> tuple[Array, Array]:
 
 
 class OutputReader:
-    """Where the outputs of a project lie, worked out once."""
+    """Where outputs of a project lie, worked out once; `outputs` are those of the manifest."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, outputs: list[dict[str, Any]]) -> None:
         self._outputs = [
-            _Places(*places(output, project.device), output["bits"] == 32)
-            for output in project.facts["network"]["outputs"]
+            _Places(*places(output, project.device), output["bits"] == 32) for output in outputs
         ]
 
     def read(self, read: ReadWords) -> list[Array]:
@@ -90,13 +89,16 @@ class _Places:
 
 def read_outputs(project: Project, read: ReadWords) -> list[Array]:
     """Return the outputs of one run, see `OutputReader`."""
-    return OutputReader(project).read(read)
+    return OutputReader(project, project.outputs).read(read)
 
 
 def in_model_shape(project: Project, outputs: list[Array]) -> list[Array]:
-    """Return the outputs in the shapes of the model, without its batch axis."""
+    """Return what is unloaded in the shapes of the model, without its batch axis.
+
+    What the user lists to be copied in place of the outputs keeps its own shape.
+    """
     shapes = project.facts.get("model", {}).get("output_shapes", [])
-    if len(shapes) != len(outputs):
+    if len(shapes) != len(outputs) or project.unloads is not project.outputs:
         return outputs
     known = zip(outputs, shapes, strict=True)
     return [o.reshape(shape) if o.size == np.prod(shape, dtype=int) else o for o, shape in known]
@@ -111,10 +113,9 @@ def _runs(addresses: Array) -> Iterator[tuple[int, int]]:
 def known_answer(project: Project) -> ReadWords:
     """Return a reader of the expected words; words that are not expected read as 0."""
     memory: dict[int, int] = {}
-    for address, _, words in project.expected():
-        memory |= dict(
-            zip(range(address, address + 4 * len(words), 4), words.tolist(), strict=True)
-        )
+    for start, _, words in project.expected():
+        for address, word in zip(range(start, start + 4 * len(words), 4), words, strict=True):
+            memory[address] = memory.get(address, 0) | int(word)  # outputs can share words
 
     def read(address: int, count: int) -> Array:
         return np.array([memory.get(address + 4 * i, 0) for i in range(count)], np.uint32)
@@ -126,9 +127,7 @@ def first_difference(
     project: Project, expected: list[Array], actual: list[Array]
 ) -> Difference | None:
     """Return the first value that differs, outputs in their order, None where all are equal."""
-    for output, want, got in zip(
-        project.facts["network"]["outputs"], expected, actual, strict=True
-    ):
+    for output, want, got in zip(project.outputs, expected, actual, strict=True):
         wrong = np.argwhere(want != got)
         if len(wrong):
             place = tuple(int(i) for i in wrong[0])

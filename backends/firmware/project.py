@@ -97,6 +97,18 @@ class Project:
         """Kernels are loaded packed."""
         return bool(self.facts["program"]["express"])
 
+    @property
+    def outputs(self) -> list[dict[str, Any]]:
+        """The outputs of the network: name, shape, and where they lie."""
+        found: list[dict[str, Any]] = self.facts["network"]["outputs"]
+        return found
+
+    @property
+    def unloads(self) -> list[dict[str, Any]]:
+        """What `cnn_unload` copies: the outputs, or what the user has listed in their place."""
+        found: list[dict[str, Any]] = self.facts["network"].get("unload", self.outputs)
+        return found
+
     @cached_property
     def functions(self) -> dict[str, list[Any]]:
         """Accesses of each function: `[address, value]` or an object."""
@@ -158,7 +170,9 @@ def _has_parts(manifest: Mapping[str, Any]) -> bool:
     outputs = {"name", "shape", "bits", "processors", "offset", "gap"}
     return (
         inputs <= set(network["input"])
-        and all(outputs <= set(output) for output in network["outputs"])
+        and all(
+            outputs <= set(output) for output in (*network["outputs"], *network.get("unload", []))
+        )
         and all({"name", "writes"} <= set(function) for function in program["functions"])
         and isinstance(program["express"], bool)
         and all(isinstance(name, str) for name in manifest["outputs"].values())

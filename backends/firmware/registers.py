@@ -33,7 +33,7 @@ class RegisterEngine:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.emulator = Emulator(project.device)
-        self._outputs = OutputReader(project)
+        self._unloads = OutputReader(project, project.unloads)
         self._registers = load_registers(project.device)
         self._call("cnn_init")
         self._load_kernels()
@@ -62,8 +62,8 @@ class RegisterEngine:
         self._call("CNN_ISR")
 
     def outputs(self) -> list[Array]:
-        """Return the outputs of the last run, channels x rows x columns."""
-        return self._outputs.read(self.words)
+        """Return what the last run has to be unloaded, channels x rows x columns."""
+        return self._unloads.read(self.words)
 
     def _stops(self) -> int:
         """Return how often the network stops between layers: never but in one-shot mode."""

@@ -20,6 +20,7 @@ from ai8xc.backends.firmware.machine import Machine, MachineError
 from ai8xc.backends.firmware.outputs import (
     Difference,
     OutputReader,
+    ReadWords,
     first_difference,
     in_model_shape,
     known_answer,
@@ -171,7 +172,7 @@ def _many_on_firmware(
     order = ["load_input", f"{own}_start"]
     if project.facts["network"]["input"]["fifos"]:
         order.reverse()
-    reader = OutputReader(project)
+    reader = OutputReader(project, project.unloads)
     for sample in packed:
         for number, words in sample.items():
             machine.store(f"input_{number}", words)
@@ -205,7 +206,7 @@ def _on_registers(project: Project, other: bool) -> Report:
         return _failed(project, "registers", engine.emulator, str(error))
     report = _report(project, "registers", engine.emulator, engine.outputs())
     if not other and project.expected():
-        _judge(report, project)
+        _judge(report, project, engine.words)
     return report
 
 
@@ -219,7 +220,8 @@ def _on_firmware(folder: Path, project: Project, other: bool) -> Report:
         machine = _machine(source, project)
     try:
         status = machine.run()
-        outputs = OutputReader(project).read(machine.emulator.read_block)
+        read = machine.emulator.read_block
+        outputs = OutputReader(project, project.unloads).read(read)
         _check_unloaded(machine, outputs)
     except MachineError as error:
         report = _failed(project, "firmware", machine.emulator, str(error))
@@ -229,7 +231,7 @@ def _on_firmware(folder: Path, project: Project, other: bool) -> Report:
     report.findings += machine.findings
     report.printed = machine.output
     report.usage = _usage(machine)
-    _judge(report, project)
+    _judge(report, project, read)
     if status and report.passed:
         report.passed, report.failure = False, "the firmware reports a failure"
     return report
@@ -262,10 +264,11 @@ def _failed(project: Project, engine: Engine, emulator: Emulator, why: str) -> R
     return report
 
 
-def _judge(report: Report, project: Project) -> None:
+def _judge(report: Report, project: Project, read: ReadWords) -> None:
     """Compare with the known answer; findings that change results fail the run too."""
-    expected = OutputReader(project).read(known_answer(project))
-    report.difference = first_difference(project, expected, report.outputs)
+    reader = OutputReader(project, project.outputs)
+    expected = reader.read(known_answer(project))
+    report.difference = first_difference(project, expected, reader.read(read))
     wrong = [finding for finding in report.findings if finding.changes_results]
     report.passed = report.difference is None and not wrong
 

@@ -10,9 +10,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
-from ai8xc.ir.core import Graph
+from ai8xc.ir.core import Graph, Mask
 
 InputMode = Literal["memory", "fifo", "fast-fifo", "fast-fifo-quad"]
+UnloadEntry = tuple[Mask, int, int, int, int, int, int]
+"""Processors, channels, rows, columns, offset in bytes, gap in words, and bits of each value."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Settings:
     `riscv`: the RISC-V core runs the network, the Arm core only starts it. `mlator`: the byte
     transposer unloads. `energy`: measure energy instead of time; `timer`: the timer that measures.
     `boost`: `PORT.PIN` that boosts the supply. `stop_start`: stop once and continue. `prefix`: the
-    first part of the names in C, so that several networks fit one image.
+    first part of the names in C, so that several networks fit one image. `unload`: what the
+    unload function copies, in this order, in place of the outputs.
     `stream_...`: manual values for the counters of the start layer, and (`more`) amounts added to
     those of the others.
     """
@@ -61,6 +64,7 @@ class Settings:
     boost: str = ""
     stop_start: bool = False
     prefix: str = ""
+    unload: tuple[UnloadEntry, ...] = ()
     stream_start: int | None = None
     stream_delta1: int | None = None
     stream_delta2: int | None = None

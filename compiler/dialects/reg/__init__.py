@@ -5,6 +5,8 @@ program that an op belongs to. `Program` is the plain view with addresses, for e
 """
 
 from ai8xc.dialects.reg.ops import (
+    CHECK,
+    UNLOAD,
     Biases,
     Check,
     Expect,
@@ -19,6 +21,8 @@ from ai8xc.dialects.reg.ops import (
 from ai8xc.dialects.reg.program import Access, Function, Program
 
 __all__ = [
+    "CHECK",
+    "UNLOAD",
     "Access",
     "Biases",
     "Check",

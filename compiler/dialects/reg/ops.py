@@ -11,14 +11,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from ai8xc.ir.core import Data, Graph, Mask, Op, Word, op
 from ai8xc.ir.diag import Diagnostic, declare
 from ai8xc.ir.loc import UNKNOWN
-from ai8xc.ir.types import TensorType
+from ai8xc.ir.types import Array, TensorType
 from ai8xc.ir.verify import level_check
-from ai8xc.registers import Memory, RegisterError, RegisterMap, load_registers
+from ai8xc.registers import WORD_BYTES, Memory, RegisterError, RegisterMap, load_registers
 
 BYTES_PER_COLUMN = 9
+LANES = 4
+"""Processors that share a data memory, and bytes of its words."""
+CHECK = "check_output"
+UNLOAD = "cnn_unload"
+"""Functions that read the data memories: the known-answer test, and the one that copies."""
 
 NO_DEVICE = declare(
     "REG001",
@@ -205,7 +212,7 @@ class Expect(Image):
     word: int
     mask: Word
     data: Data
-    function: str = "check_output"
+    function: str = CHECK
 
     @cached_property
     def type(self) -> TensorType:
@@ -220,7 +227,10 @@ class Expect(Image):
 
 @op("reg.unload")
 class Unload(Op):
-    """An output of the network, read out of the data memories, channels x rows x columns.
+    """Values that are read out of the data memories, channels x rows x columns.
+
+    They are an output of the network, or what the user wants to be copied in its place; an output
+    that is not copied belongs to the function of the known-answer test.
 
     Channel c lies on the (c modulo lanes)-th processor, in pass c / lanes, where lanes is the
     number of processors. `offset` is in bytes; `gap` words are left out behind each word. A
@@ -236,13 +246,32 @@ class Unload(Op):
     wide: bool = False
     output: str = ""
     transposer: bool = False
-    function: str = "cnn_unload"
+    function: str = UNLOAD
 
     @cached_property
     def type(self) -> TensorType:
         """The output."""
         element = "i32" if self.wide else "i8"
         return TensorType((self.channels, self.rows, self.columns), element)  # type: ignore[arg-type] # one of two
+
+    @cached_property
+    def places(self) -> tuple[Array, Array, Array]:
+        """Data memory of the chip, word in it, and byte lane of each value.
+
+        All are channels x rows x columns; a wide value is the whole word.
+        """
+        processors = np.flatnonzero([self.processors >> p & 1 for p in range(64)])
+        passes = -(-self.channels // len(processors))
+        number, rank = np.divmod(np.arange(self.channels), len(processors))
+        memory, lane = np.divmod(processors[rank], LANES)
+        pixel = np.arange(self.rows * self.columns)
+        word = (pixel * passes + number[:, None]) * (self.gap + 1)
+        if self.wide:
+            word = word * LANES + lane[:, None]
+        word += self.offset // WORD_BYTES
+        shape = (self.channels, self.rows, self.columns)
+        memory, lane = (np.broadcast_to(a[:, None], word.shape) for a in (memory, lane))
+        return memory.reshape(shape), word.reshape(shape), lane.reshape(shape)
 
 
 def registers_of(graph: Graph) -> RegisterMap | None:

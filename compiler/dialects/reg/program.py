@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from ai8xc.dialects.reg.ops import (
+    UNLOAD,
     Biases,
     Check,
     Expect,
@@ -27,8 +28,6 @@ from ai8xc.dialects.reg.ops import (
 from ai8xc.ir.core import Graph, Op
 from ai8xc.ir.types import Array
 from ai8xc.registers import WORD_BITS, WORD_BYTES, RegisterMap
-
-PROCESSORS_PER_MEMORY = 4
 
 OpT = TypeVar("OpT", bound=Op)
 AccessKind = Literal["write", "modify", "poll", "check"]
@@ -132,13 +131,23 @@ class Program:
 
     @cached_property
     def expected(self) -> tuple[Expect, ...]:
-        """What the data memories hold after the run."""
-        return tuple(self._all(Expect))
+        """What the data memories hold after the run, where the known-answer test looks."""
+        return tuple(op for op in self._all(Expect) if op.function != UNLOAD)
+
+    @cached_property
+    def unloaded(self) -> tuple[Expect, ...]:
+        """What they hold where the unload function looks, if it does not copy the outputs."""
+        return tuple(op for op in self._all(Expect) if op.function == UNLOAD)
+
+    @cached_property
+    def outputs(self) -> tuple[Unload, ...]:
+        """The outputs of the model, in its order."""
+        return tuple(op for op in self.graph.outputs if isinstance(op, Unload))
 
     @cached_property
     def unloads(self) -> tuple[Unload, ...]:
-        """The outputs."""
-        return tuple(self._all(Unload))
+        """What the unload function copies: the outputs, or what the user has listed."""
+        return tuple(op for op in self._all(Unload) if op.function == UNLOAD)
 
     def address(self, image: Image) -> int:
         """Return the byte address of the first word of an image."""
@@ -164,32 +173,19 @@ class Program:
         masks = [np.full(len(e.data.array), e.mask, np.uint32) for e in self.expected]
         return address, np.concatenate([np.zeros(0, np.uint32), *masks]), value
 
+    def unloaded_words(self) -> tuple[Array, Array]:
+        """Return addresses and values of the words that only the unload function reads."""
+        return _joined(_words(self.address(e), e.data.array) for e in self.unloaded)
+
     def output_places(self, unload: Unload) -> tuple[Array, Array]:
         """Return the address of the word of each value of an output, and its byte lane.
 
         Both are channels x rows x columns; a wide value is the whole word.
         """
-        memory = self.registers.memory("data")
-        processors = [
-            p for p in range(unload.processors.bit_length()) if unload.processors >> p & 1
-        ]
-        lanes = len(processors)
-        passes = -(-unload.channels // lanes)
-        used = np.array([processors[c % lanes] for c in range(unload.channels)])
-        base = [
-            memory.address(*divmod(p // PROCESSORS_PER_MEMORY, memory.instances))
-            for p in used.tolist()
-        ]
-        number = np.arange(unload.channels) // lanes
-        pixel = np.arange(unload.rows * unload.columns)
-        word = (pixel * passes + number[:, None]) * (unload.gap + 1)
-        lane = used % PROCESSORS_PER_MEMORY
-        if unload.wide:
-            word = word * PROCESSORS_PER_MEMORY + lane[:, None]
-        address = np.array(base)[:, None] + unload.offset + WORD_BYTES * word
-        shape = unload.type.shape
-        lane = np.broadcast_to(lane[:, None], word.shape)
-        return address.reshape(shape).astype(np.uint32), lane.reshape(shape)
+        memory, word, lane = unload.places
+        data = self.registers.memory("data")
+        base = np.array([data.address(*divmod(m, data.instances)) for m in range(memory.max() + 1)])
+        return (base[memory] + WORD_BYTES * word).astype(np.uint32), lane
 
     def read_output(self, unload: Unload, read: Callable[[int], int]) -> Array:
         """Return an output as `read` finds it in the memories, channels x rows x columns."""
