@@ -71,27 +71,3 @@ def is_grouped(layer: ai8x.Weighted) -> bool:
     """Whether each channel has a kernel of its own."""
     kinds = ai8x.Conv2d | ai8x.Conv1d | ai8x.ConvTranspose2d
     return isinstance(layer, kinds) and layer.groups > 1
-
-
-def writes_behind(layer: ai8x.Layer, place: ai8x.Place, device: Device) -> bool:
-    """Whether a layer has read every word of its input that it overwrites.
-
-    With one pass in and out, results are written in the order of pixels, each when its window has
-    been read. Row r of the output is written once the windows above it are done; it stays below
-    the top row of its own windows, (r - pad) * stride, so no later window reads what it replaces.
-    """
-    single = max(layer.in_shape[0], layer.type.shape[1]) <= device.processors and layer.parts == 1
-    plain = not (layer.mode.chw or layer.mode.streaming or place.read_gap or place.write_gap)
-    dilated = isinstance(layer, ai8x.Conv1d) and layer.dilation[0] > 1
-    turned = isinstance(layer, ai8x.ConvTranspose2d) or layer.type.element == "i32"
-    if not (single and plain) or dilated or turned:
-        return False
-    flat = isinstance(layer, ai8x.Linear) and layer.flatten
-    stride = layer.pool.strides[0] if layer.pool else 1
-    pad = layer.pad[0] if isinstance(layer, ai8x.Conv2d | ai8x.Conv1d) else 0
-    _, _, rows, columns = layer.type.shape
-    return not flat and all(
-        place.out_offset + WORD * ((row + 1) * columns - 1)
-        < place.in_offset + WORD * max(0, row - pad) * stride * layer.in_shape[2]
-        for row in range(rows)
-    )

@@ -11,7 +11,8 @@ import numpy as np
 from ai8xc.checker.constants import ConstantMemories
 from ai8xc.checker.data import GARBAGE, DataMemories
 from ai8xc.checker.findings import OVERWRITTEN, WrongError
-from ai8xc.checker.layout import is_grouped, lanes, place_of, writes_behind
+from ai8xc.checker.layout import is_grouped, lanes, place_of
+from ai8xc.checker.write_order import writes_behind
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x
 from ai8xc.dialects.settings import Settings
@@ -159,10 +160,8 @@ class Replay:
         reading: Array,
     ) -> None:
         """A layer does not write to words that it reads, unless it has provably read them."""
-        if self.overlap or writes_behind(layer, place, self.device):
-            return
         both = reading & self.data.written(layer, place, outputs, passes)
-        if both.any():
+        if both.any() and not self.overlap and not writes_behind(layer, place, self.device):
             memory, word = (int(axis[0]) for axis in np.nonzero(both))
             what = f"`{layer.name}` overwrites its own input at byte {4 * word}, memory {memory}"
             raise WrongError(what, OVERWRITTEN)
