@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.integer]
 Activation = Literal["none", "relu", "abs"]
+Combination = Literal["add", "sub", "or", "xor"]
 
 BIAS_UNIT: Final = 128
 """A bias of 1 adds this much to the accumulator, for every weight width and shift."""
@@ -65,7 +66,7 @@ def average(sums: Ints, count: int, *, rounding: bool = False) -> NDArray[np.int
     return np.asarray(np.sign(wide) * quotient)
 
 
-def combine(operation: Literal["add", "sub", "or", "xor"], operands: Sequence[Ints]) -> Ints:
+def combine(operation: Combination, operands: Sequence[Ints]) -> Ints:
     """Return the element-wise combination of 8-bit operands, clamped once at the end."""
     first, *others = (operand.astype(np.int64, copy=False) for operand in operands)
     result = first

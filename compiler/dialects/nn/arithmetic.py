@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +15,7 @@ from ai8xc.ir.diag import Diagnostic
 from ai8xc.ir.types import Array, Element, TensorType, storage
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class _Binary(Op):
     """An element-wise op of two tensors."""
 
@@ -37,9 +39,6 @@ class _Binary(Op):
 class Add(_Binary):
     """`a + b`."""
 
-    a: Op
-    b: Op
-
     def compute(self, *operands: Array) -> Array:
         """Return the sum."""
         return np.asarray(operands[0] + operands[1])
@@ -48,9 +47,6 @@ class Add(_Binary):
 @op("nn.sub")
 class Sub(_Binary):
     """`a - b`."""
-
-    a: Op
-    b: Op
 
     def compute(self, *operands: Array) -> Array:
         """Return the difference."""
@@ -61,9 +57,6 @@ class Sub(_Binary):
 class Mul(_Binary):
     """`a * b`."""
 
-    a: Op
-    b: Op
-
     def compute(self, *operands: Array) -> Array:
         """Return the product."""
         return np.asarray(operands[0] * operands[1])
@@ -72,9 +65,6 @@ class Mul(_Binary):
 @op("nn.div")
 class Div(_Binary):
     """`a / b`; integers are divided towards zero."""
-
-    a: Op
-    b: Op
 
     def compute(self, *operands: Array) -> Array:
         """Return the quotient."""
@@ -89,9 +79,6 @@ class Div(_Binary):
 class BitwiseOr(_Binary):
     """Bits that are set in `a` or `b`."""
 
-    a: Op
-    b: Op
-
     def compute(self, *operands: Array) -> Array:
         """Return the bits."""
         return np.asarray(operands[0] | operands[1])
@@ -101,14 +88,12 @@ class BitwiseOr(_Binary):
 class BitwiseXor(_Binary):
     """Bits that differ between `a` and `b`."""
 
-    a: Op
-    b: Op
-
     def compute(self, *operands: Array) -> Array:
         """Return the bits."""
         return np.asarray(operands[0] ^ operands[1])
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class _Unary(Op):
     """An element-wise op of one tensor."""
 
@@ -124,8 +109,6 @@ class _Unary(Op):
 class Relu(_Unary):
     """`max(x, 0)`."""
 
-    x: Op
-
     def compute(self, *operands: Array) -> Array:
         """Return the values, negative ones as 0."""
         return np.asarray(np.maximum(operands[0], operands[0].dtype.type(0)))
@@ -134,8 +117,6 @@ class Relu(_Unary):
 @op("nn.abs")
 class Abs(_Unary):
     """Magnitude."""
-
-    x: Op
 
     def compute(self, *operands: Array) -> Array:
         """Return the magnitudes."""
@@ -146,7 +127,6 @@ class Abs(_Unary):
 class Clip(_Unary):
     """Values limited to `low`..`high`."""
 
-    x: Op
     low: float = -math.inf
     high: float = math.inf
 
@@ -170,7 +150,6 @@ def _integer_bounds(dtype: np.dtype[np.generic], low: float, high: float) -> tup
 class LeakyRelu(_Unary):
     """`x` where positive, `alpha * x` elsewhere."""
 
-    x: Op
     alpha: float = 0.01
 
     def compute(self, *operands: Array) -> Array:
@@ -183,8 +162,6 @@ class LeakyRelu(_Unary):
 class Sigmoid(_Unary):
     """`1 / (1 + exp(-x))`."""
 
-    x: Op
-
     def compute(self, *operands: Array) -> Array:
         """Return the values."""
         x = operands[0]
@@ -195,8 +172,6 @@ class Sigmoid(_Unary):
 class Tanh(_Unary):
     """Hyperbolic tangent."""
 
-    x: Op
-
     def compute(self, *operands: Array) -> Array:
         """Return the values."""
         return np.asarray(np.tanh(operands[0]))
@@ -206,7 +181,6 @@ class Tanh(_Unary):
 class Softmax(_Unary):
     """`exp(x)` divided by its sum along `axis`."""
 
-    x: Op
     axis: int = -1
 
     def compute(self, *operands: Array) -> Array:
@@ -219,8 +193,6 @@ class Softmax(_Unary):
 @op("nn.identity")
 class Identity(_Unary):
     """`x`; also what a Dropout is at inference."""
-
-    x: Op
 
     def compute(self, *operands: Array) -> Array:
         """Return `x`."""

@@ -6,12 +6,13 @@ Layers with weights have room for the activation behind them: that is one layer 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ai8xc.dialects import kernels, shapes
-from ai8xc.dialects.shapes import Geometry, Ints, broadcast, dims, misfit, spatial
+from ai8xc.dialects import kernels, shapes, windows
+from ai8xc.dialects.shapes import Ints, broadcast, dims, misfit, spatial
 from ai8xc.ir.core import Data, Op, op
 from ai8xc.ir.types import Array, TensorType, element_of
 from ai8xc.numerics import Activation
@@ -36,109 +37,59 @@ class Constant(Op):
         return self.value.array
 
 
+class _Activated(Op):
+    """What layers with weights share: the activation and the limit of magnitudes behind them."""
+
+    x: Op
+    activation: Activation
+    limit: float
+
+    def value_type(self, shape: Ints) -> TensorType:
+        """Return the type of the result in this shape."""
+        return self.x.type.with_shape(shape)
+
+    def finish(self, acc: Array, bias: Array | None) -> Array:
+        """Return the result for the sums of products (channels on axis 1)."""
+        if bias is not None:
+            acc = np.asarray(acc + bias.reshape(1, -1, *(1,) * (acc.ndim - 2)))
+        return self.activate(acc)
+
+    def activate(self, y: Array) -> Array:
+        """Return the values after the activation and the limit."""
+        if self.activation == "relu":
+            y = np.maximum(y, y.dtype.type(0))
+        elif self.activation == "abs":
+            y = np.abs(y)
+        if math.isinf(self.limit):
+            return y
+        return np.asarray(np.clip(y, -self.limit, self.limit).astype(y.dtype))
+
+
 @op("nn.conv")
-class Conv(Op):
+class Conv(_Activated, windows.Conv):
     """Cross-correlation; weight is M x C/groups x kernel. Empty attributes are 1 (pads: 0).
 
     `activation` is applied to the result, then magnitudes are limited to `limit`.
     """
 
-    x: Op
-    weight: Op
-    bias: Op | None = None
-    strides: Ints = ()
-    pads: Ints = ()
-    dilations: Ints = ()
-    groups: int = 1
     activation: Activation = "none"
     limit: float = math.inf
 
-    @property
-    def kernel(self) -> Ints:
-        """Sizes of the window."""
-        return self.weight.type.shape[2:]
-
-    @property
-    def geometry(self) -> Geometry:
-        """Strides, pads and dilations with the defaults filled in."""
-        return Geometry.of(len(self.kernel), self.strides, self.pads, self.dilations)
-
-    @cached_property
-    def type(self) -> TensorType:
-        """N x M x windows."""
-        shape = shapes.conv_shape(self, self.x, self.weight, self.geometry, self.groups)
-        shapes.check_bias(self, self.bias, shape[1])
-        return self.x.type.with_shape(shape)
-
-    def compute(self, *operands: Array) -> Array:
-        """Return the convolution."""
-        x, weight, *bias = operands
-        g = self.geometry
-        y = kernels.convolve(x, weight, g.strides, g.pads, g.dilations, self.groups)
-        y = y.astype(x.dtype, copy=False)
-        return _activate(_add_bias(y, bias), self.activation, self.limit)
-
-
-def _add_bias(y: Array, bias: list[Array]) -> Array:
-    if not bias:
-        return y
-    return np.asarray(y + bias[0].reshape(1, -1, *(1,) * (y.ndim - 2)))
-
-
-def _activate(y: Array, activation: Activation, limit: float) -> Array:
-    if activation == "relu":
-        y = np.maximum(y, y.dtype.type(0))
-    elif activation == "abs":
-        y = np.abs(y)
-    return y if math.isinf(limit) else np.asarray(np.clip(y, -limit, limit).astype(y.dtype))
+    def accumulate(self, x: Array, weight: Array) -> Array:
+        """Return the sums of products; those of integers stay as narrow as `x`."""
+        return super().accumulate(x, weight).astype(x.dtype, copy=False)
 
 
 @op("nn.conv_transpose")
-class ConvTranspose(Op):
+class ConvTranspose(_Activated, windows.ConvTranspose):
     """Transposed convolution; weight is C x M/groups x kernel."""
 
-    x: Op
-    weight: Op
-    bias: Op | None = None
-    strides: Ints = ()
-    pads: Ints = ()
-    dilations: Ints = ()
-    output_padding: Ints = ()
-    groups: int = 1
     activation: Activation = "none"
     limit: float = math.inf
 
-    @property
-    def kernel(self) -> Ints:
-        """Sizes of the window."""
-        return self.weight.type.shape[2:]
-
-    @property
-    def geometry(self) -> Geometry:
-        """Strides, pads and dilations with the defaults filled in."""
-        return Geometry.of(len(self.kernel), self.strides, self.pads, self.dilations)
-
-    @cached_property
-    def type(self) -> TensorType:
-        """N x M x enlarged sizes."""
-        shape = shapes.conv_transpose_shape(
-            self, self.x, self.weight, self.geometry, self.groups, self.output_padding
-        )
-        shapes.check_bias(self, self.bias, shape[1])
-        return self.x.type.with_shape(shape)
-
-    def compute(self, *operands: Array) -> Array:
-        """Return the transposed convolution."""
-        x, weight, *bias = operands
-        g, extra = self.geometry, self.output_padding or None
-        y = kernels.convolve_transposed(
-            x, weight, g.strides, g.pads, g.dilations, self.groups, extra
-        )
-        return _activate(_add_bias(y, bias), self.activation, self.limit)
-
 
 @op("nn.linear")
-class Linear(Op):
+class Linear(_Activated):
     """`x @ weight.T + bias` on the last axis; weight is M x K."""
 
     x: Op
@@ -160,8 +111,7 @@ class Linear(Op):
         """Return the product."""
         x, weight, *bias = operands
         y = x @ weight.T
-        y = np.asarray(y + bias[0]) if bias else np.asarray(y)
-        return _activate(y, self.activation, self.limit)
+        return self.activate(np.asarray(y + bias[0]) if bias else np.asarray(y))
 
 
 @op("nn.gemm")
@@ -251,20 +201,11 @@ class BatchNorm(Op):
         return np.asarray(y.astype(x.dtype))
 
 
-class _Pool(Op):
-    """What pools share: the type from kernel, strides, pads and dilations."""
+@dataclass(frozen=True, eq=False, repr=False)
+class _Pool(windows.Pool):
+    """What pools share: the last window may reach over the edge (`ceil_mode`)."""
 
-    x: Op
-    kernel: Ints = ()
-    strides: Ints = ()
-    pads: Ints = ()
-    dilations: Ints = ()
     ceil_mode: bool = False
-
-    @property
-    def geometry(self) -> Geometry:
-        """Strides, pads and dilations with the defaults filled in."""
-        return Geometry.of(len(self.kernel), self.strides, self.pads, self.dilations)
 
     @cached_property
     def type(self) -> TensorType:
@@ -286,13 +227,6 @@ class _Pool(Op):
 class MaxPool(_Pool):
     """Maximum of each window; padding never wins."""
 
-    x: Op
-    kernel: Ints = ()
-    strides: Ints = ()
-    pads: Ints = ()
-    dilations: Ints = ()
-    ceil_mode: bool = False
-
     def compute(self, *operands: Array) -> Array:
         """Return the maxima."""
         g = self.geometry
@@ -303,12 +237,6 @@ class MaxPool(_Pool):
 class AveragePool(_Pool):
     """Mean of each window, over all taps or only over those that are not padding."""
 
-    x: Op
-    kernel: Ints = ()
-    strides: Ints = ()
-    pads: Ints = ()
-    dilations: Ints = ()
-    ceil_mode: bool = False
     count_include_pad: bool = False
 
     def compute(self, *operands: Array) -> Array:
@@ -326,9 +254,8 @@ class AveragePool(_Pool):
         return np.asarray((sums / counts).astype(x.dtype))
 
 
-@op("nn.global_average_pool")
-class GlobalAveragePool(Op):
-    """Mean over all spatial axes, which stay as size 1."""
+class _Global(Op):
+    """What reductions over all spatial axes share; the axes stay, as size 1."""
 
     x: Op
 
@@ -336,6 +263,13 @@ class GlobalAveragePool(Op):
     def type(self) -> TensorType:
         """N x C x 1 x ..."""
         return self.x.type.with_shape((*self.x.type.shape[:2], *(1 for _ in spatial(self, self.x))))
+
+
+@op("nn.global_average_pool")
+class GlobalAveragePool(_Global):
+    """Mean over all spatial axes, which stay as size 1."""
+
+    x: Op
 
     def compute(self, *operands: Array) -> Array:
         """Return the means."""
@@ -344,15 +278,10 @@ class GlobalAveragePool(Op):
 
 
 @op("nn.global_max_pool")
-class GlobalMaxPool(Op):
+class GlobalMaxPool(_Global):
     """Maximum over all spatial axes, which stay as size 1."""
 
     x: Op
-
-    @cached_property
-    def type(self) -> TensorType:
-        """N x C x 1 x ..."""
-        return self.x.type.with_shape((*self.x.type.shape[:2], *(1 for _ in spatial(self, self.x))))
 
     def compute(self, *operands: Array) -> Array:
         """Return the maxima."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,13 +15,15 @@ from ai8xc.dialects.shapes import dims, misfit
 from ai8xc.ir.core import Op, op
 from ai8xc.ir.diag import Diagnostic
 from ai8xc.ir.types import Array, TensorType
+from ai8xc.numerics import Combination
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class _Eltwise(Op):
     """What element-wise ops share: 2 to 16 operands of one shape and one scale."""
 
     xs: tuple[Op, ...]
-    operation: Literal["add", "sub", "or", "xor"]
+    operation: ClassVar[Combination]
 
     @cached_property
     def type(self) -> TensorType:
@@ -46,7 +49,6 @@ class _Eltwise(Op):
 class Add(_Eltwise):
     """Sum of the operands, clamped to 8 bits at the end."""
 
-    xs: tuple[Op, ...]
     operation = "add"
 
 
@@ -54,7 +56,6 @@ class Add(_Eltwise):
 class Sub(_Eltwise):
     """The first operand minus all others, clamped to 8 bits at the end."""
 
-    xs: tuple[Op, ...]
     operation = "sub"
 
 
@@ -62,7 +63,6 @@ class Sub(_Eltwise):
 class BitwiseOr(_Eltwise):
     """Bits that are set in any operand."""
 
-    xs: tuple[Op, ...]
     operation = "or"
 
 
@@ -70,10 +70,10 @@ class BitwiseOr(_Eltwise):
 class BitwiseXor(_Eltwise):
     """Bits that are set in an odd number of operands."""
 
-    xs: tuple[Op, ...]
     operation = "xor"
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class _Same(Op):
     """An op whose result has the type of its operand."""
 
@@ -89,8 +89,6 @@ class _Same(Op):
 class Relu(_Same):
     """`max(x, 0)`."""
 
-    x: Op
-
     def compute(self, *operands: Array) -> Array:
         """Return the values, negative ones as 0."""
         return np.asarray(np.maximum(operands[0], 0))
@@ -99,8 +97,6 @@ class Relu(_Same):
 @op("q.abs")
 class Abs(_Same):
     """Magnitude; that of -128 is 127."""
-
-    x: Op
 
     def compute(self, *operands: Array) -> Array:
         """Return the magnitudes."""

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from ai8xc import numerics
-from ai8xc.dialects import kernels, shapes
+from ai8xc.dialects import shapes, windows
 from ai8xc.dialects.q.common import OUT_OF_RANGE, SHIFT_RANGE, WEIGHT_BITS, cannot_read, narrow
-from ai8xc.dialects.shapes import Geometry, Ints, dims, misfit
+from ai8xc.dialects.shapes import Ints, dims, misfit
 from ai8xc.ir.core import Data, Op, op
 from ai8xc.ir.diag import Diagnostic
 from ai8xc.ir.types import INTEGER_RANGE, Array, Element, TensorType
@@ -46,7 +46,7 @@ class Constant(Op):
         return self.value.array
 
 
-class _Weighted(Op):
+class _Requantized(Op):
     """What layers with weights share: shift, activation, width of the output."""
 
     x: Op
@@ -102,96 +102,26 @@ class _Weighted(Op):
         return narrow(numerics.activate(numerics.requantize(wide, self.shift), self.activation))
 
 
-def _bias(operands: tuple[Array, ...]) -> Array | None:
-    return operands[2] if len(operands) > 2 else None
-
-
 @op("q.conv")
-class Conv(_Weighted):
+class Conv(_Requantized, windows.Conv):
     """`activation(requantize(conv(x, weight) + 128 * bias, shift))`; weight M x C/groups x ..."""
 
-    x: Op
-    weight: Op
-    bias: Op | None = None
-    strides: Ints = ()
-    pads: Ints = ()
-    dilations: Ints = ()
-    groups: int = 1
     output_shift: int = 0
     activation: Activation = "none"
     wide: bool = False
-
-    @property
-    def kernel(self) -> Ints:
-        """Sizes of the window."""
-        return self.weight.type.shape[2:]
-
-    @property
-    def geometry(self) -> Geometry:
-        """Strides, pads and dilations with the defaults filled in."""
-        return Geometry.of(len(self.kernel), self.strides, self.pads, self.dilations)
-
-    @cached_property
-    def type(self) -> TensorType:
-        """N x M x windows."""
-        shape = shapes.conv_shape(self, self.x, self.weight, self.geometry, self.groups)
-        shapes.check_bias(self, self.bias, shape[1])
-        return self.value_type(shape)
-
-    def compute(self, *operands: Array) -> Array:
-        """Return the layer's output."""
-        x, weight, g = operands[0], operands[1], self.geometry
-        acc = kernels.convolve(x, weight, g.strides, g.pads, g.dilations, self.groups)
-        return self.finish(acc, _bias(operands))
 
 
 @op("q.conv_transpose")
-class ConvTranspose(_Weighted):
+class ConvTranspose(_Requantized, windows.ConvTranspose):
     """As `q.conv`, for a transposed convolution; weight is C x M/groups x kernel."""
 
-    x: Op
-    weight: Op
-    bias: Op | None = None
-    strides: Ints = ()
-    pads: Ints = ()
-    dilations: Ints = ()
-    output_padding: Ints = ()
-    groups: int = 1
     output_shift: int = 0
     activation: Activation = "none"
     wide: bool = False
 
-    @property
-    def kernel(self) -> Ints:
-        """Sizes of the window."""
-        return self.weight.type.shape[2:]
-
-    @property
-    def geometry(self) -> Geometry:
-        """Strides, pads and dilations with the defaults filled in."""
-        return Geometry.of(len(self.kernel), self.strides, self.pads, self.dilations)
-
-    @cached_property
-    def type(self) -> TensorType:
-        """N x M x enlarged sizes."""
-        shape = shapes.conv_transpose_shape(
-            self, self.x, self.weight, self.geometry, self.groups, self.output_padding
-        )
-        shapes.check_bias(self, self.bias, shape[1])
-        return self.value_type(shape)
-
-    def compute(self, *operands: Array) -> Array:
-        """Return the layer's output."""
-        x, weight, g = operands[0], operands[1], self.geometry
-        extra = self.output_padding or None
-        acc = kernels.convolve_transposed(
-            x, weight, g.strides, g.pads, g.dilations, self.groups, extra
-        )
-        return self.finish(acc, _bias(operands))
-
 
 @op("q.linear")
-class Linear(_Weighted):
+class Linear(_Requantized):
     """As `q.conv`, for a matrix M x K on data N x K."""
 
     x: Op
@@ -214,4 +144,4 @@ class Linear(_Weighted):
         """Return the layer's output."""
         x, weight = (operand.astype(np.float64) for operand in operands[:2])
         acc = np.rint(x @ weight.T).astype(np.int64)
-        return self.finish(acc, _bias(operands))
+        return self.finish(acc, operands[2] if self.bias else None)

@@ -163,15 +163,13 @@ class Biases(Image):
         return registers.memory("bias"), self.group, 0, 0, len(self.data.array)
 
 
-@op("reg.load")
-class Load(Image):
-    """Words of the network's input for one data memory."""
+class _DataWords(Image):
+    """Words for one data memory, from one word on."""
 
     group: int
     memory: int
     word: int
     data: Data
-    function: str = "load_input"
 
     @cached_property
     def type(self) -> TensorType:
@@ -182,6 +180,17 @@ class Load(Image):
         """Return where the words lie."""
         memory = registers.memory("data")
         return memory, self.group, self.memory, self.word, len(self.data.array)
+
+
+@op("reg.load")
+class Load(_DataWords):
+    """Words of the network's input for one data memory."""
+
+    group: int
+    memory: int
+    word: int
+    data: Data
+    function: str = "load_input"
 
 
 @op("reg.push")
@@ -204,7 +213,7 @@ class Push(Op):
 
 
 @op("reg.expect")
-class Expect(Image):
+class Expect(_DataWords):
     """Words that a data memory holds after the run, where `mask` is set."""
 
     group: int
@@ -213,16 +222,6 @@ class Expect(Image):
     mask: Word
     data: Data
     function: str = CHECK
-
-    @cached_property
-    def type(self) -> TensorType:
-        """Words."""
-        return TensorType(tuple(self.data.array.shape), "u32")
-
-    def place(self, registers: RegisterMap) -> tuple[Memory, int, int, int, int]:
-        """Return where the words lie."""
-        memory = registers.memory("data")
-        return memory, self.group, self.memory, self.word, len(self.data.array)
 
 
 @op("reg.unload")
