@@ -17,8 +17,7 @@ import torch
 from ai8xc.driver import Options, compile_graph, load_module
 from ai8xc.ir.diag import Rejected
 from ai8xc.training import layers
-from ai8xc.training.models import MODELS, device_part
-from ai8xc.training.models.residual import Frames
+from ai8xc.training.models import MODELS, programs
 
 
 def compiled(name: str, bits: int) -> str:
@@ -30,11 +29,11 @@ def compiled(name: str, bits: int) -> str:
     for layer in net.modules():
         if isinstance(layer, layers.HardwareLayer):
             layer.bits = bits
-    part = Frames(net) if name == "ai85actiontcn" else device_part(net)
-    x = np.random.default_rng(0).integers(-128, 128, info.shape)
     told: list[str] = []
-    graph = load_module(layers.set_mode(part, "simulate"), x)
-    compile_graph(graph, Options(info.device, sample=x, emit=frozenset({"c"}), prove=told.append))
+    for part, shape in programs(layers.set_mode(net, "simulate"), info.shape):
+        x = np.random.default_rng(0).integers(-128, 128, shape)
+        options = Options(info.device, sample=x, emit=frozenset({"c"}), prove=told.append)
+        compile_graph(load_module(part, x), options)
     return told[-1]
 
 

@@ -52,16 +52,17 @@ def unused_taps(op: Op, uses: Mapping[Op, int]) -> Op | None:
 
 
 def whole_window(op: Op, uses: Mapping[Op, int]) -> Op | None:
-    """conv(x, w) with w as large as x => w as a matrix on all values of x."""
+    """conv(x, w) with w as large as x => w as a matrix on all values of x, whatever their shape."""
     if not plain(op) or not isinstance(op, q.Conv) or not isinstance(op.weight, q.Constant):
         return None
     whole = op.kernel == op.x.type.shape[2:] and not any(op.geometry.pads)
     native = op.kernel in ((1, 1), (SIDE, SIDE)) or (op.kernel[1] == 1 and op.kernel[0] <= 9)
-    if not whole or native:
+    if not whole or (native and not isinstance(op.x, q.Reshape)):
         return None
     outputs, values = op.weight.type.shape[0], prod(op.x.type.shape[1:])
     weight = replace(op.weight, value=Data(op.weight.value.array.reshape(outputs, values)))
-    flat = q.Reshape(op.x, (1, values), name=f"{op.name}_flat", loc=op.loc)
+    source = op.x.x if isinstance(op.x, q.Reshape) else op.x
+    flat = q.Reshape(source, (1, values), name=f"{op.name}_flat", loc=op.loc)
     matrix = q.Linear(
         flat,
         weight,

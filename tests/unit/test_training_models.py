@@ -15,10 +15,15 @@ from ai8xc.training.models import MODELS, device_part  # noqa: E402
 COUNTS = {
     "ai85net5": (71_148, 10, (10,)),
     "ai85netextrasmall": (2_504, 10, (10,)),
+    "ai85netwide": (108_480, 10, (10,)),
+    "ai85net80wide": (82_128, 10, (10,)),
+    "ai85net80expansion": (26_832, 10, (10,)),
+    "ai85net6": (485_868, 0, (10,)),
+    "ai85squeezenet": (754_368, 0, (10,)),
     "ai85nascifarnet": (347_840, 932, (100,)),
-    "ai85simplenet": (381_792, 1_220, (100, 1, 1)),
-    "ai85simplenetwide2x": (725_128, 1_500, (100, 1, 1)),
-    "ai85ressimplenet": (381_792, 0, (100, 1, 1)),
+    "ai85simplenet": (381_792, 1_220, (100,)),
+    "ai85simplenetwide2x": (725_128, 1_500, (100,)),
+    "ai85ressimplenet": (381_792, 0, (100,)),
     "ai85kws20net": (126_490, 0, (21,)),
     "ai85kws20netv2": (368_576, 0, (21,)),
     "ai85kws20netv2batchnorm": (368_576, 969, (21,)),
@@ -33,6 +38,7 @@ COUNTS = {
     "ai85tinierssd": (335_520, 816, (1700, 4)),
     "ai85tinierssdface": (275_184, 536, (1246, 4)),
     "ai85tinierssdqr": (368_352, 544, (1548, 12)),
+    "ai87fpndetector": (2_177_088, 3_414, (10_200, 4)),
     "ai85unetsmall": (62_956, 212, (4, 80, 80)),
     "ai85unetmedium": (110_252, 360, (4, 80, 80)),
     "ai85unetlarge": (278_176, 908, (64, 88, 88)),
@@ -80,7 +86,7 @@ def test_the_vendor_shaped_network_of_mnist_has_71158_parameters() -> None:
 
 
 def test_detectors_have_a_prior_for_each_row() -> None:
-    for name in ("ai85tinierssd", "ai85tinierssdface", "ai85tinierssdqr"):
+    for name in ("ai85tinierssd", "ai85tinierssdface", "ai85tinierssdqr", "ai87fpndetector"):
         net = built(name)
         with torch.no_grad():
             locs, scores = net(torch.zeros(1, *MODELS[name].shape))

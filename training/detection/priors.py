@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 import torch
@@ -21,27 +22,31 @@ _SMALL: Final = 1e-7
 
 @dataclass(frozen=True)
 class Priors:
-    """The prior boxes of a detector: sizes of its maps, one scale for each, common ratios."""
+    """The prior boxes of a detector: sizes of its maps, one scale for each, common ratios.
+
+    `enlarged` are factors of the scale, all of which each ratio has.
+    """
 
     maps: tuple[tuple[int, int], ...]
     scales: tuple[float, ...]
     ratios: tuple[float, ...]
+    enlarged: tuple[float, ...] = (1.0,)
 
     @property
     def count(self) -> int:
         """Number of boxes."""
-        return sum(h * w for h, w in self.maps) * len(self.ratios)
+        return sum(h * w for h, w in self.maps) * len(self.ratios) * len(self.enlarged)
 
     def boxes(self) -> Tensor:
-        """Return all boxes, (count, 4) as `cxcy`: maps, rows, columns, then ratios."""
+        """Return all boxes, (count, 4) as `cxcy`: maps, rows, columns, ratios, then sizes."""
         rows: list[tuple[float, float, float, float]] = []
         for (height, width), scale in zip(self.maps, self.scales, strict=True):
             for i in range(height):
                 for j in range(width):
                     centre = (j + 0.5) / width, (i + 0.5) / height
-                    for ratio in self.ratios:
-                        root = math.sqrt(ratio)
-                        rows.append((*centre, scale * root, scale / root))
+                    for ratio, factor in product(self.ratios, self.enlarged):
+                        root, size = math.sqrt(ratio), scale * factor
+                        rows.append((*centre, size * root, size / root))
         return torch.tensor(rows, dtype=torch.float32).clamp(0, 1)
 
 
@@ -79,11 +84,6 @@ def overlaps(a: Tensor, b: Tensor) -> Tensor:
     return shared / (areas[0][:, None] + areas[1][None] - shared)
 
 
-def by_name(name: str) -> Priors:
-    """Return the prior boxes of one of the networks here."""
-    return PRIORS[name]
-
-
 def _square(sizes: Sequence[int]) -> tuple[tuple[int, int], ...]:
     return tuple((size, size) for size in sizes)
 
@@ -94,4 +94,10 @@ PRIORS: Final[dict[str, Priors]] = {
     "tinierssd": Priors(_square((18, 9, 4, 2)), _FOUR_SCALES, (0.85, 0.6, 0.4, 0.25)),
     "tinierssdface": Priors(((28, 21), (7, 5)), (0.35715, 0.7143), (0.9, 0.75)),
     "tinierssdqr": Priors(((15, 20), (7, 10), (3, 5), (1, 2)), _FOUR_SCALES, (2.0, 1.2, 0.8, 0.5)),
+    "fpndetector": Priors(
+        ((32, 40), (16, 20), (8, 10), (4, 5)),
+        (0.1, 0.2, 0.4, 0.8),
+        (0.5, 1.0, 2.0),
+        (1.0, 2**0.5),
+    ),
 }

@@ -9,11 +9,12 @@ from typing import Final
 
 from torch import nn
 
-from ai8xc.training.models import maps, residual
+from ai8xc.training.models import detectors, maps, residual
 from ai8xc.training.models.chains import CHAINS
 from ai8xc.training.models.notation import Chain, Numbers
+from ai8xc.training.models.parts import device_part, programs
 
-__all__ = ["MODELS", "ModelInfo", "device_part"]
+__all__ = ["MODELS", "ModelInfo", "device_part", "programs"]
 
 Factory = Callable[[Numbers], nn.Module]
 
@@ -41,15 +42,12 @@ class ModelInfo:
         )
 
 
-def device_part(net: nn.Module) -> nn.Module:
-    """Return what the device computes of a network; the host only moves the numbers of the rest."""
-    if isinstance(net, maps.AutoEncoder):
-        return maps.Values(net)
-    return maps.Maps(net) if isinstance(net, maps.Detector) else net
-
-
 def _chain(name: str) -> Factory:
     return partial(Chain, CHAINS[name])
+
+
+def _single_shot(name: str) -> Factory:
+    return partial(detectors.SingleShot, name)
 
 
 def _mobile(*widths: int, depthwise: bool = False) -> Factory:
@@ -63,11 +61,16 @@ _DIGIT, _CIFAR, _SOUND = (1, 28, 28), (3, 32, 32), (128, 128)
 MODELS: Final[Mapping[str, ModelInfo]] = {
     "ai85net5": ModelInfo(_chain("ai85net5"), _DIGIT, 10, bias=False),
     "ai85netextrasmall": ModelInfo(_chain("ai85netextrasmall"), _DIGIT, 10, bias=False),
+    "ai85netwide": ModelInfo(_chain("ai85netwide"), _DIGIT, 10, bias=False),
+    "ai85net80wide": ModelInfo(_chain("ai85net80wide"), _DIGIT, 10, bias=False),
+    "ai85net80expansion": ModelInfo(_chain("ai85net80expansion"), _DIGIT, 10, bias=False),
+    "ai85net6": ModelInfo(_chain("ai85net6"), _DIGIT, 10, bias=False),
+    "ai85squeezenet": ModelInfo(residual.SqueezeNet, _CIFAR, 10, bias=False),
     "ai85nascifarnet": ModelInfo(_chain("ai85nascifarnet"), _CIFAR, 100),
     "ai85simplenet": ModelInfo(_chain("ai85simplenet"), _CIFAR, 100),
     "ai85simplenetwide2x": ModelInfo(_chain("ai85simplenetwide2x"), _CIFAR, 100),
     "ai85ressimplenet": ModelInfo(residual.ResSimpleNet, _CIFAR, 100, bias=False),
-    "ai85kws20net": ModelInfo(maps.Kws20, _SOUND, 21, bias=False),
+    "ai85kws20net": ModelInfo(_chain("ai85kws20net"), _SOUND, 21, bias=False),
     "ai85kws20netv2": ModelInfo(_chain("ai85kws20netv2"), _SOUND, 21, bias=False),
     "ai85kws20netv2batchnorm": ModelInfo(_chain("ai85kws20netv2batchnorm"), _SOUND, 21),
     "ai85kws20netv3": ModelInfo(_chain("ai85kws20netv3"), _SOUND, 21),
@@ -78,9 +81,10 @@ MODELS: Final[Mapping[str, ModelInfo]] = {
     "ai85faceidnet": ModelInfo(_chain("ai85faceidnet"), (3, 160, 120), 512),
     "ai85faceidnet_112": ModelInfo(residual.FaceId112, (3, 112, 112), 64),
     "ai87netmobilefacenet_112": ModelInfo(residual.MobileFaceNet, (3, 112, 112), 64, "max78002"),
-    "ai85tinierssd": ModelInfo(partial(maps.Detector, "tinierssd"), (3, 74, 74), 11),
-    "ai85tinierssdface": ModelInfo(partial(maps.Detector, "tinierssdface"), (3, 224, 168), 2),
-    "ai85tinierssdqr": ModelInfo(partial(maps.Detector, "tinierssdqr"), (3, 120, 160), 2),
+    "ai85tinierssd": ModelInfo(_single_shot("tinierssd"), (3, 74, 74), 11),
+    "ai85tinierssdface": ModelInfo(_single_shot("tinierssdface"), (3, 224, 168), 2),
+    "ai85tinierssdqr": ModelInfo(_single_shot("tinierssdqr"), (3, 120, 160), 2),
+    "ai87fpndetector": ModelInfo(detectors.FeaturePyramid, (3, 256, 320), 21, "max78002"),
     "ai85unetsmall": ModelInfo(partial(maps.UNet, "ai85unetsmall"), (3, 80, 80), 4),
     "ai85unetmedium": ModelInfo(partial(maps.UNet, "ai85unetmedium"), (3, 80, 80), 4),
     "ai85unetlarge": ModelInfo(partial(maps.UNet, "ai85unetlarge"), (48, 88, 88), 4),

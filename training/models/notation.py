@@ -3,9 +3,11 @@
 A row is a name, then the layer: an optional pool (`max2/2`, `avg2/2`: size and stride), an operator
 (`c1`, `c2` convolutions, `t2` transposed with stride 2, `fc` linear), channels, kernel and padding,
 dilation `d2`, groups `g96`, activation (`R` ReLU, `A` Abs, `-` none), `BN` or `bn` for an affine or
-plain batch norm, `b` or `b?` for a bias always or by option, `WIDE` for 32-bit outputs. Rows
-without an operator are pools, `drop 0.2` and `Add`. `N` and `C` stand for the numbers of classes
-and of input channels.
+plain batch norm, which a layer without bias has not, `b` or `b?` for a bias always or by option,
+`WIDE` for 32-bit outputs. `as16x16x8` in front of an operator: it looks at its input in that shape.
+
+Rows without an operator are pools, `drop 0.2`, `Add` and `flat`, which makes one row of everything.
+`N` and `C` stand for the numbers of classes and of input channels.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ _ACTIVATIONS: Final = {"R": "ReLU", "A": "Abs", "-": None}
 _NORMS: Final = {"BN": "Affine", "bn": "NoAffine"}
 _POOLINGS: Final = {"max": "Max", "avg": "Avg"}
 _POOL: Final = re.compile(r"(max|avg)(\d+)(?:,(\d+))?/(\d+)")
+_VIEW: Final = re.compile(r"as\d+(?:x\d+)+")
 _GEOMETRY: Final = re.compile(r"k(\d+)(?:p(\d+))?")
 
 
@@ -38,7 +41,8 @@ class Numbers:
         """Return a number of channels."""
         named = {"N": self.classes, "C": self.channels}
         factor, star, name = text.rpartition("*")
-        return int(factor) * named[name] if star else named.get(text) or int(text)
+        number = named.get(name) or int(name)
+        return int(factor) * number if star else number
 
 
 def rows(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -54,6 +58,8 @@ def layer(words: list[str], numbers: Numbers) -> nn.Module:
         return nn.Dropout(float(words[1]))
     if words[0] == "Add":
         return layers.Add()
+    if words[0] == "flat":
+        return nn.Flatten()
     pool = _POOL.fullmatch(words[0])
     if pool and len(words) == 1:
         return _pool_layer(pool)
@@ -67,7 +73,8 @@ def layer(words: list[str], numbers: Numbers) -> nn.Module:
     source, target = (numbers.of(text) for text in channels.split(">"))
     if operator == "fc":
         return layers.Linear(source, target, **given)
-    given.setdefault("bias", False)
+    if not given.setdefault("bias", False):
+        given.pop("batchnorm", None)
     kernel = given.pop("kernel_size")
     if operator == "c1":
         return layers.Conv1d(source, target, kernel, **given)
@@ -89,7 +96,7 @@ def _option(word: str, numbers: Numbers) -> Iterator[tuple[str, Any]]:
     elif word in _ACTIVATIONS:
         yield "activation", _ACTIVATIONS[word]
     elif word in _NORMS:
-        yield "batchnorm", _NORMS[word] if numbers.bias else None
+        yield "batchnorm", _NORMS[word]
     elif word in ("b", "b?"):
         yield "bias", word == "b" or numbers.bias
     elif word == "WIDE":
@@ -107,7 +114,12 @@ class Table(nn.Module):
 
     def __init__(self, text: str, numbers: Numbers) -> None:
         super().__init__()
-        for name, words in rows(text):
+        self.views: dict[str, tuple[int, ...]] = {}
+        for name, (first, *words) in rows(text):
+            if _VIEW.fullmatch(first):
+                self.views[name] = tuple(int(size) for size in first[2:].split("x"))
+            else:
+                words.insert(0, first)
             self.put(name, layer(words, numbers))
         initialize(self)
 
@@ -126,6 +138,8 @@ class Table(nn.Module):
         found = self.get_submodule(name)
         if isinstance(found, layers.Linear):
             operands = tuple(x.flatten(1) for x in operands)
+        elif name in self.views:
+            operands = tuple(x.reshape(len(x), *self.views[name]) for x in operands)
         result: Tensor = found(*operands)
         return result
 

@@ -12,43 +12,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ai8xc.training import layers
+from ai8xc.training.models.chains import SIMPLE, simple
 from ai8xc.training.models.notation import Numbers, Table, initialize
-
-_RESSIMPLE: Final = """
-    conv1 c2 C>16 k3p1 R b?
-    conv2 c2 16>20 k3p1 R b?
-    conv3 c2 20>20 k3p1 R b?
-    resid1 Add
-    conv4 c2 20>20 k3p1 R b?
-    conv5 max2/2 c2 20>20 k3p1 R b?
-    conv6 c2 20>20 k3p1 R b?
-    resid2 Add
-    conv7 c2 20>44 k3p1 R b?
-    conv8 max2/2 c2 44>48 k3p1 R b?
-    conv9 c2 48>48 k3p1 R b?
-    resid3 Add
-    conv10 max2/2 c2 48>96 k3p1 R b?
-    conv11 max2/2 c2 96>512 k1p0 R b?
-    conv12 c2 512>128 k1p0 R b?
-    conv13 max2/2 c2 128>128 k3p1 R b?
-    conv14 c2 128>N k1p0 - b? WIDE
-"""
+from ai8xc.training.models.parts import Hosted, Part, Shape
 
 
 class ResSimpleNet(Table):
     """ai85ressimplenet: three residual additions."""
 
     def __init__(self, numbers: Numbers) -> None:
-        super().__init__(_RESSIMPLE, numbers)
+        adds = (f"resid{number} Add" for number in (1, 2, 3))
+        super().__init__("\n".join((simple(*SIMPLE), *adds)), numbers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the class scores, N x classes x 1 x 1."""
+        """Return the class scores."""
         for first, second, third, add in ((1, 2, 3, 1), (4, 5, 6, 2), (7, 8, 9, 3)):
             r = self.run(f"conv{second}", self.run(f"conv{first}", x))
             x = self.run(f"resid{add}", self.run(f"conv{third}", r), r)
         for number in range(10, 15):
             x = self.run(f"conv{number}", x)
-        return x
+        return self.run("flat", x)
 
 
 _ACTION: Final = """
@@ -76,28 +59,11 @@ _ACTION: Final = """
 """
 
 
-class Frames(nn.Module):
-    """The part of an action network that looks at one pair of frames, C x 60 x 60 to 32 x 1 x 1."""
-
-    def __init__(self, table: Table) -> None:
-        super().__init__()
-        self.table = table
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return 32 features of each pair of frames."""
-        for name in ("prep0", "conv0", "conv1", "conv1_2"):
-            x = self.table.run(name, x)
-        for i in (2, 3, 4):
-            main = self.table.run(f"conv{i}_1", self.table.run(f"conv{i}", x))
-            main = self.table.run("drop", main)
-            x = self.table.run(f"add{i}", self.table.run(f"conv{i}_p", x), main)
-        return self.table.run("conv5", x)
-
-
-class ActionTcn(Table):
+class ActionTcn(Table, Hosted):
     """ai85actiontcn: a 2-D network for each pair of frames, a 1-D network over time.
 
-    The accelerator runs the 2-D part frame by frame; `stages` are the two programs.
+    The device has a program for each of the two: one is run pair by pair, and the host keeps the
+    features of the last ones for the other.
     """
 
     def __init__(self, numbers: Numbers) -> None:
@@ -106,18 +72,27 @@ class ActionTcn(Table):
     def forward(self, x: Tensor) -> Tensor:
         """Return the class scores of N x T x C x 60 x 60."""
         n, t = x.shape[:2]
-        features = self.frames(x.flatten(0, 1)).reshape(n, t, -1).transpose(1, 2)
+        features = self.on_device(x.flatten(0, 1)).reshape(n, t, -1).transpose(1, 2)
         return self.steps(features).flatten(1)
 
-    def frames(self, x: Tensor) -> Tensor:
-        """Return the features of pairs of frames."""
-        return cast("Tensor", Frames(self)(x))
+    def on_device(self, x: Tensor) -> Tensor:
+        """Return 32 features of each pair of frames, N x C x 60 x 60."""
+        for name in ("prep0", "conv0", "conv1", "conv1_2"):
+            x = self.run(name, x)
+        for i in (2, 3, 4):
+            main = self.run("drop", self.run(f"conv{i}_1", self.run(f"conv{i}", x)))
+            x = self.run(f"add{i}", self.run(f"conv{i}_p", x), main)
+        return self.run("conv5", x)
 
     def steps(self, x: Tensor) -> Tensor:
-        """Return the class scores of features over time."""
+        """Return the class scores of 32 features of 15 pairs of frames."""
         for name in ("tcn0", "tcn1", "tcn2"):
             x = self.run(name, x)
         return x
+
+    def programs(self, shape: Shape) -> list[tuple[nn.Module, Shape]]:
+        """Return the two programs."""
+        return [*super().programs(shape), (Part(self, self.steps), (32, 15))]
 
 
 class Embedding(nn.Module):
@@ -191,6 +166,48 @@ def _stages(rows: Sequence[Stage], bias: bool, depthwise: Sequence[bool]) -> nn.
             number += 1
         stages.append(nn.Sequential(*blocks))
     return nn.ModuleList(stages)
+
+
+_FIRES: Final = (
+    (16, 64),
+    (16, 64),
+    (32, 128),
+    (32, 128),
+    (48, 192),
+    (48, 192),
+    (48, 256),
+    (64, 256),
+)
+"""Channels of the narrow layer, and of each of the two behind it."""
+_POOLED: Final = (2, 4)
+"""Fires that a pool follows."""
+
+
+class SqueezeNet(Hosted):
+    """ai85squeezenet: narrow layers, then 1x1 and 3x3 side by side; the host ends it."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        super().__init__()
+        bias = numbers.bias
+        self.conv1 = layers.FusedMaxPoolConv2dReLU(numbers.channels, 64, 3, padding=1, bias=bias)
+        width = 64
+        for number, (narrow, side) in enumerate(_FIRES, 1):
+            self.add_module(f"fire{number}", layers.Fire(width, narrow, side, side, bias=bias))
+            width = 2 * side
+            if number in _POOLED:
+                self.add_module(f"pool{number // 2}", layers.MaxPool2d(2))
+        self.fc = layers.SoftwareLinear(width * 4 * 4, numbers.classes, bias=bias)
+        initialize(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the class scores."""
+        return cast("Tensor", self.fc(self.on_device(x).flatten(1)))
+
+    def on_device(self, x: Tensor) -> Tensor:
+        """Return N x 512 x 4 x 4."""
+        for name, module in self.named_children():
+            x = x if name == "fc" else module(x)
+        return x
 
 
 class MobileNetV2(nn.Module):
