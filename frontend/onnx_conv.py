@@ -9,7 +9,8 @@ import numpy as np
 
 from ai8xc.dialects import nn
 from ai8xc.frontend.building import MAX_VALUES
-from ai8xc.frontend.onnx_node import Converter, Ints, Node
+from ai8xc.frontend.node import Ints
+from ai8xc.frontend.onnx_node import Converter, Node
 from ai8xc.ir.core import Op
 
 SAME: Final = ("SAME_UPPER", "SAME_LOWER")

@@ -283,11 +283,11 @@ class _Importer:
         node = Node(
             proto.op_type,
             loc,
+            self.builder.known,
             self.opset,
             tuple(inputs),
             tuple(name if name in read else None for name in proto.output),
             {attribute.name: attribute for attribute in proto.attribute},
-            self.builder.known,
             self.tensors.read,
         )
         try:

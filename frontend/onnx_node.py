@@ -2,61 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ai8xc.dialects import nn
-from ai8xc.frontend.rules import MALFORMED, NOT_CONSTANT, UNSUPPORTED, WRONG_ELEMENT
+from ai8xc.frontend.node import LARGEST_INT, BaseNode, Ints
+from ai8xc.frontend.rules import WRONG_ELEMENT
 from ai8xc.ir.core import Op
-from ai8xc.ir.diag import Rejected, Rule
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, TensorProto
 
-Ints = tuple[int, ...]
-
 _KINDS: Final = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
 """The field of each attribute type (`AttributeProto.AttributeType`) that converters read."""
 
-LARGEST_INT: Final = 2**31 - 1
-"""Sizes, strides and pads beyond this are refused before anything is computed with them."""
-
 
 @dataclass(frozen=True)
-class Node:
+class Node(BaseNode):
     """An ONNX node.
 
     `inputs` are the values it reads, None where an optional one is absent. `outputs` has the name
-    of each result, None where nothing reads it. `known` has the values of ops that are constant,
-    and `read_tensor` decodes a tensor attribute.
+    of each result, None where nothing reads it. `read_tensor` decodes a tensor attribute.
     """
 
-    op: str
-    loc: Loc
     opset: int
     inputs: tuple[Op | None, ...]
     outputs: tuple[str | None, ...]
     attributes: Mapping[str, AttributeProto]
-    known: Mapping[Op, Array]
     read_tensor: Callable[[TensorProto, str, Loc], Array]
-
-    def malformed(self, why: str) -> Rejected:
-        """Return the exception for a node that breaks its operator's definition."""
-        return self.refuse(MALFORMED, why=why)
-
-    def unsupported(self, what: str, help: str | None = None) -> Rejected:
-        """Return the exception for a form of the operator that cannot be imported."""
-        return self.refuse(UNSUPPORTED, help=help, what=what)
-
-    def refuse(self, rule: Rule, *, help: str | None = None, **values: str) -> Rejected:
-        """Return the exception for a finding at this node."""
-        fields: dict[str, Any] = values  # fill the message of the rule
-        return Rejected([rule.at(self.loc, help=help, op=self.op, **fields)])
 
     # Inputs
 
@@ -92,14 +69,6 @@ class Node:
         """Return the value of an optional input that must be constant."""
         value = self.get(index)
         return None if value is None else self.value(value, label)
-
-    def value(self, op: Op, label: str) -> Array:
-        """Return the value of an op that must be constant."""
-        if isinstance(op, nn.Constant):
-            return op.value.array
-        if op not in self.known:
-            raise self.refuse(NOT_CONSTANT, name=label)
-        return self.known[op]
 
     def scalar(self, index: int, label: str) -> float | None:
         """Return the number in an optional constant input."""
@@ -162,19 +131,6 @@ class Node:
         """Return a string attribute."""
         found = self._attribute(name, "s")
         return default if found is None else found.s.decode("utf-8", "replace")
-
-    def axis(self, value: int, rank: int, *, end: bool = False) -> int:
-        """Return an axis as a number from 0; `end` allows the position behind the last one."""
-        if not -rank <= value < rank + end:
-            raise self.malformed(f"axis {value} of a tensor with {rank} axes")
-        return value + rank if value < 0 else value
-
-    def axes(self, values: Sequence[int], rank: int) -> Ints:
-        """Return axes as sorted numbers from 0; none may come twice."""
-        found = sorted(self.axis(value, rank) for value in values)
-        if len(set(found)) != len(found):
-            raise self.malformed("an axis is named twice")
-        return tuple(found)
 
 
 Converter = Callable[[Node], "Op | tuple[Op | None, ...]"]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from ai8xc.dialects import nn
-from ai8xc.frontend.onnx_node import Converter, Ints, Node, shortest
+from ai8xc.frontend.node import Ints
+from ai8xc.frontend.onnx_node import Converter, Node, shortest
 from ai8xc.ir.core import Op
 
 PAD_MODES: Final[dict[str, nn.PadMode]] = {

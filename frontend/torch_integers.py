@@ -249,7 +249,7 @@ class IntegerImporter(Importer):
         given: dict[str, Argument | Op] = {
             key: value for key, value in call.arguments.items() if not isinstance(value, Ref)
         }
-        return Node(call.op, loc, {**given, **operands}, (True,), {})
+        return Node(call.op, loc, {}, {**given, **operands}, (True,))
 
     def pooled(self, layer: Layer, call: Call, x: Op) -> Op:
         """Return the pool of a layer."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from ai8xc.dialects import nn
 from ai8xc.frontend.building import constant
-from ai8xc.frontend.torch_node import Converter, Ints, Node
+from ai8xc.frontend.node import Ints
+from ai8xc.frontend.torch_node import Converter, Node
 from ai8xc.ir.core import Op
 
 EVAL: Final = "switch the model to inference before exporting it: `model.eval()`"

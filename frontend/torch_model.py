@@ -155,7 +155,7 @@ class Importer:
         if any(broken(found) for found in arguments.values()):
             return
         used = tuple(name in read for name in call.results)
-        node = Node(call.op, loc, arguments, used, self.builder.known)
+        node = Node(call.op, loc, self.builder.known, arguments, used)
         try:
             made = converter(node)
             many = made if isinstance(made, tuple) else (made,)

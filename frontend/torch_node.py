@@ -2,53 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ai8xc.dialects import nn
 from ai8xc.frontend.building import constant
+from ai8xc.frontend.node import LARGEST_INT, BaseNode, Ints
 from ai8xc.frontend.pt2_file import Argument, Unreadable
-from ai8xc.frontend.rules import MALFORMED, NOT_CONSTANT, UNSUPPORTED, WRONG_ELEMENT
+from ai8xc.frontend.rules import NOT_CONSTANT, WRONG_ELEMENT
 from ai8xc.ir.core import Op
-from ai8xc.ir.diag import Rejected, Rule
-from ai8xc.ir.loc import Loc
-from ai8xc.ir.types import Array
-
-Ints = tuple[int, ...]
-
-LARGEST_INT = 2**31 - 1
-"""Sizes, strides and pads beyond this are refused before anything is computed with them."""
 
 
 @dataclass(frozen=True)
-class Node:
+class Node(BaseNode):
     """An operation: arguments by name, tensors among them as ops.
 
     An argument that has its default is absent. `read` tells for each result whether anything
-    reads it, `known` has the values of ops that are constant.
+    reads it.
     """
 
-    op: str
-    loc: Loc
     arguments: Mapping[str, Argument | Op]
     read: tuple[bool, ...]
-    known: Mapping[Op, Array]
-
-    def malformed(self, why: str) -> Rejected:
-        """Return the exception for a call that breaks the operation's definition."""
-        return self.refuse(MALFORMED, why=why)
-
-    def unsupported(self, what: str, help: str | None = None) -> Rejected:
-        """Return the exception for a form of the operation that cannot be imported."""
-        return self.refuse(UNSUPPORTED, help=help, what=what)
-
-    def refuse(self, rule: Rule, *, help: str | None = None, **values: str) -> Rejected:
-        """Return the exception for a finding at this call."""
-        fields: dict[str, Any] = values  # fill the message of the rule
-        return Rejected([rule.at(self.loc, help=help, op=self.op, **fields)])
 
     def x(self, name: str = "self") -> Op:
         """Return a tensor that must be there."""
@@ -94,8 +69,8 @@ class Node:
         """Return a number, or the value of a constant of one element."""
         found = self.arguments.get(name)
         if isinstance(found, Op):
-            value = found.value.array if isinstance(found, nn.Constant) else self.known.get(found)
-            if value is None or value.size != 1:
+            value = self.value(found, name)
+            if value.size != 1:
                 raise self.refuse(NOT_CONSTANT, name=name)
             return float(value.reshape(-1)[0])
         if found is None and default is not None:
@@ -142,19 +117,6 @@ class Node:
         if count is not None and len(values) != count:
             raise self.malformed(f"`{name}` has {len(values)} values, {count} are needed")
         return values
-
-    def axis(self, value: int, rank: int, *, end: bool = False) -> int:
-        """Return an axis as a number from 0; `end` allows the position behind the last one."""
-        if not -rank - end <= value < rank + end:
-            raise self.malformed(f"axis {value} of a tensor with {rank} axes")
-        return value + rank + end if value < 0 else value
-
-    def axes(self, values: Sequence[int], rank: int) -> Ints:
-        """Return axes as sorted numbers from 0; none may come twice."""
-        found = sorted(self.axis(value, rank) for value in values)
-        if len(set(found)) != len(found):
-            raise self.malformed("an axis is named twice")
-        return tuple(found)
 
 
 Converter = Callable[[Node], "Op | tuple[Op | None, ...]"]

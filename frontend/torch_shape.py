@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from ai8xc.dialects import nn
-from ai8xc.frontend.torch_node import Converter, Ints, Node
+from ai8xc.frontend.node import Ints
+from ai8xc.frontend.torch_node import Converter, Node
 from ai8xc.ir.core import Op
 
 PAD_MODES: Final[Mapping[str, nn.PadMode]] = {
@@ -68,7 +69,7 @@ def squeeze(node: Node) -> Op:
 def unsqueeze(node: Node) -> Op:
     """unsqueeze: a new axis of size 1."""
     shape = list(node.x().type.shape)
-    shape.insert(node.axis(node.integer("dim"), len(shape), end=True), 1)
+    shape.insert(node.axis(node.integer("dim"), len(shape) + 1), 1)
     return nn.Reshape(node.x(), tuple(shape))
 
 
@@ -106,7 +107,7 @@ def stack(node: Node) -> Op:
     """stack: each tensor gets a new axis, along which they are joined."""
     xs = node.tensors()
     rank = len(xs[0].type.shape)
-    axis = node.axis(node.integer("dim", 0), rank, end=True)
+    axis = node.axis(node.integer("dim", 0), rank + 1)
     rows = [nn.Reshape(x, (*x.type.shape[:axis], 1, *x.type.shape[axis:])) for x in xs]
     return nn.Concat(tuple(rows), axis)
 

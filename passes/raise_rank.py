@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from ai8xc.dialects import q
 from ai8xc.ir.core import Data, Graph, Input, Op, make_graph
 from ai8xc.ir.passes import Pass, PassContext, fact, register
 from ai8xc.passes.layers import rules
+
+Ints = tuple[int, ...]
+_Fields = dict[str, Callable[[Any], Any]]
 
 
 @fact("rank4")
@@ -58,20 +61,23 @@ def _raised(op: Op, before: Op) -> Op:
     """Return the op on raised operands; `before` is the op on the operands as they were."""
     if isinstance(op, Input) and len(op.type.shape) == 3:
         return replace(op, value_type=op.type.with_shape((*op.type.shape, 1)))
-    raise_op = _RAISE.get(type(op))
-    if raise_op is None or len(before.operands[0].type.shape) != 3:
-        if isinstance(op, q.Reshape) and len(op.shape) == 3:
-            return replace(op, shape=(*op.shape, 1))
+    if isinstance(op, q.Reshape):
+        return replace(op, shape=(*op.shape, 1)) if len(op.shape) == 3 else op
+    if type(op) not in _RAISE or len(before.operands[0].type.shape) != 3:
         return op
-    return raise_op(op)
+    raised = {name: more(getattr(op, name)) for name, more in _RAISE[type(op)].items()}
+    return replace(op, **raised)
 
 
-def _one(values: tuple[int, ...]) -> tuple[int, ...]:
-    return (*values, 1) if values else ()
+def _another(value: int) -> Callable[[Ints], Ints]:
+    """Return what gives a list a value for the new axis; what is empty stays the default."""
+    return lambda values: (*values, value) if values else ()
 
 
-def _pads(values: tuple[int, ...]) -> tuple[int, ...]:
-    return (values[0], 0, values[1], 0) if values else ()
+def _pads(values: Ints) -> Ints:
+    """Return begins, then ends, with those of the new axis, which is not padded."""
+    half = len(values) // 2
+    return (*values[:half], 0, *values[half:], 0) if values else ()
 
 
 def _weight(weight: Op) -> Op:
@@ -80,73 +86,16 @@ def _weight(weight: Op) -> Op:
     return replace(weight, value=Data(weight.value.array[..., None]))
 
 
-def _convolution(op: Op) -> Op:
-    assert isinstance(op, q.Conv)
-    return replace(
-        op,
-        weight=_weight(op.weight),
-        strides=_one(op.strides),
-        pads=_pads(op.pads),
-        dilations=_one(op.dilations),
-    )
+_WINDOW: Final[_Fields] = {"strides": _another(1), "pads": _pads, "dilations": _another(1)}
 
-
-def _transposed(op: Op) -> Op:
-    assert isinstance(op, q.ConvTranspose)
-    return replace(
-        op,
-        weight=_weight(op.weight),
-        strides=_one(op.strides),
-        pads=_pads(op.pads),
-        dilations=_one(op.dilations),
-        output_padding=(*op.output_padding, 0) if op.output_padding else (),
-    )
-
-
-def _pool(op: Op) -> Op:
-    assert isinstance(op, q.MaxPool | q.AveragePool)
-    return replace(
-        op,
-        kernel=_one(op.kernel),
-        strides=_one(op.strides),
-        pads=_pads(op.pads),
-        dilations=_one(op.dilations),
-    )
-
-
-def _reshape(op: Op) -> Op:
-    assert isinstance(op, q.Reshape)
-    return replace(op, shape=(*op.shape, 1)) if len(op.shape) == 3 else op
-
-
-def _transpose(op: Op) -> Op:
-    assert isinstance(op, q.Transpose)
-    return replace(op, perm=(*op.perm, 3))
-
-
-def _slice(op: Op) -> Op:
-    assert isinstance(op, q.Slice)
-    return replace(op, starts=(*op.starts, 0), ends=(*op.ends, 1), steps=(*op.steps, 1))
-
-
-def _pad(op: Op) -> Op:
-    assert isinstance(op, q.Pad)
-    return replace(op, pads=(*op.pads[:3], 0, *op.pads[3:], 0))
-
-
-def _resize(op: Op) -> Op:
-    assert isinstance(op, q.Resize)
-    return replace(op, scales=(*op.scales, 1))
-
-
-_RAISE: Final[dict[type[Op], Callable[[Op], Op]]] = {
-    q.Conv: _convolution,
-    q.ConvTranspose: _transposed,
-    q.MaxPool: _pool,
-    q.AveragePool: _pool,
-    q.Reshape: _reshape,
-    q.Transpose: _transpose,
-    q.Slice: _slice,
-    q.Pad: _pad,
-    q.Resize: _resize,
+_RAISE: Final[dict[type[Op], _Fields]] = {
+    q.Conv: {"weight": _weight, **_WINDOW},
+    q.ConvTranspose: {"weight": _weight, **_WINDOW, "output_padding": _another(0)},
+    q.MaxPool: {"kernel": _another(1), **_WINDOW},
+    q.AveragePool: {"kernel": _another(1), **_WINDOW},
+    q.Transpose: {"perm": _another(3)},
+    q.Slice: {"starts": _another(0), "ends": _another(1), "steps": _another(1)},
+    q.Pad: {"pads": _pads},
+    q.Resize: {"scales": _another(1)},
 }
+"""How the fields of each op with a spatial axis get another one."""
