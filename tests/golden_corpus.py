@@ -9,16 +9,21 @@ import itertools
 import json
 import lzma
 import os
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 APB_BASE = 0x5000_0000
 KERNEL_STRIDE = {"MAX78000": 0x4000, "MAX78002": 0x2_0000}
 KERNEL_BYTES = 9
+NO_VECTORS = "no vectors: set AI8XC_GOLDEN or provide ../shared/golden"
+PER_FEATURE = 3  # sampled programs for each feature of each device
 
 
 def golden_folder() -> Path | None:
@@ -69,6 +74,40 @@ def own_entries(status: str = "ok") -> tuple[Entry, ...]:
         if (meta["status"] == "ok") == (status == "ok"):
             found.append(Entry(meta["device"], path.name, ("own",), 0.0, path))
     return tuple(found)
+
+
+def give_entries(
+    metafunc: pytest.Metafunc, sample: Callable[[], Iterable[Entry]], own: Iterable[Entry] = ()
+) -> None:
+    """Give a test with an `entry` its programs: those of a sample, with `--golden-all` all.
+
+    `own` are in the repository; without the folder, and without them, the test is skipped.
+    """
+    if "entry" not in metafunc.fixturenames:
+        return
+    found = entries() if metafunc.config.getoption("--golden-all") else sample()
+    chosen: list[object] = list({entry.id: entry for entry in [*found, *own]}.values())
+    if not chosen:
+        chosen = [pytest.param(None, marks=pytest.mark.skip(reason=NO_VECTORS), id="none")]
+    metafunc.parametrize("entry", chosen, ids=lambda entry: entry.id)
+
+
+def every(step: int) -> tuple[Entry, ...]:
+    """Every so-manieth program."""
+    return entries()[::step]
+
+
+def cheapest(always: Callable[[Entry], object]) -> list[Entry]:
+    """The cheapest programs of every feature, and those that are wanted always."""
+    seen: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for entry in sorted(entries(), key=lambda e: (e.cost, e.id)):
+        if always(entry):
+            chosen.append(entry)
+        elif any(seen[entry.device, f] < PER_FEATURE for f in entry.features):
+            seen.update((entry.device, f) for f in entry.features)
+            chosen.append(entry)
+    return sorted(chosen, key=lambda e: e.id)
 
 
 class Program:

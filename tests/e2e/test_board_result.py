@@ -16,10 +16,7 @@ SCORES = [-77992, 93377, 45484, 29850, -36248, -130974, -272399, 416616, -148783
 CYCLES = 70_157
 
 pytestmark = [
-    pytest.mark.skipif(
-        golden_corpus.golden_folder() is None,
-        reason="no vectors: set AI8XC_GOLDEN or provide ../shared/golden",
-    ),
+    pytest.mark.skipif(golden_corpus.golden_folder() is None, reason=golden_corpus.NO_VECTORS),
     pytest.mark.skipif(
         ARM.missing or RISCV.missing, reason="the compilers for Arm and RISC-V are not installed"
     ),

@@ -5,10 +5,8 @@ every feature; `--golden-all` runs all programs.
 """
 
 import re
-from collections import Counter
 
 import golden_corpus
-import pytest
 
 from ai8xc.backends.emulator import Emulator
 
@@ -43,8 +41,6 @@ REPORTED = [
     (r".*__fifo-overlap", "stream-buffer", "the overlap check of the tool was switched off"),
 ]
 
-PER_FEATURE = 3  # sampled programs for each feature of each device
-
 
 def defect(entry):
     """Why the program cannot give its known answer, None when it can."""
@@ -54,28 +50,14 @@ def defect(entry):
     return None
 
 
-def sample():
-    """The cheapest programs of every feature, all own programs and all that are listed."""
-    seen = Counter()
-    chosen = []
-    for entry in sorted(golden_corpus.entries(), key=lambda e: (e.cost, e.id)):
-        listed = defect(entry) or any(re.fullmatch(name, entry.name) for name, _, _ in REPORTED)
-        if listed or "own" in entry.features:
-            chosen.append(entry)
-        elif any(seen[entry.device, f] < PER_FEATURE for f in entry.features):
-            seen.update((entry.device, f) for f in entry.features)
-            chosen.append(entry)
-    return sorted(chosen, key=lambda e: e.id)
+def always(entry):
+    """Whether a program is in every sample: our own ones and all that are listed."""
+    listed = defect(entry) or any(re.fullmatch(name, entry.name) for name, _, _ in REPORTED)
+    return listed or "own" in entry.features
 
 
 def pytest_generate_tests(metafunc):
-    if "entry" in metafunc.fixturenames:
-        every = metafunc.config.getoption("--golden-all")
-        chosen = golden_corpus.entries() if every else sample()
-        if golden_corpus.golden_folder() is None:
-            reason = "no vectors: set AI8XC_GOLDEN or provide ../shared/golden"
-            chosen = [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="none")]
-        metafunc.parametrize("entry", chosen, ids=lambda e: e.id)
+    golden_corpus.give_entries(metafunc, lambda: golden_corpus.cheapest(always))
 
 
 def test_known_answer(entry, record_property):

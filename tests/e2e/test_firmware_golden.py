@@ -40,10 +40,7 @@ FAMILIES = [
 ]
 
 pytestmark = [
-    pytest.mark.skipif(
-        golden_corpus.golden_folder() is None,
-        reason="no vectors: set AI8XC_GOLDEN or provide ../shared/golden",
-    ),
+    pytest.mark.skipif(golden_corpus.golden_folder() is None, reason=golden_corpus.NO_VECTORS),
     pytest.mark.skipif(shutil.which(ARM[0]) is None, reason="gcc-arm-none-eabi is not installed"),
     pytest.mark.skipif(
         shutil.which(SECOND[0]) is None, reason="gcc-riscv64-unknown-elf is not installed"
@@ -83,10 +80,7 @@ def covering():
 
 
 def pytest_generate_tests(metafunc):
-    if "entry" in metafunc.fixturenames:
-        every = metafunc.config.getoption("--golden-all")
-        chosen = golden_corpus.entries() if every else covering()
-        metafunc.parametrize("entry", chosen, ids=lambda e: e.id)
+    golden_corpus.give_entries(metafunc, covering)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ layer. The default run is a sample that covers every feature; `--golden-all` run
 """
 
 import hashlib
-from collections import Counter
 
 import golden_corpus
 import numpy as np
@@ -28,30 +27,14 @@ from ai8xc.passes.allocate_biases import AllocateBiases
 from ai8xc.passes.allocate_kernels import AllocateKernels
 from ai8xc.passes.hardware.sample import Sample
 
-PER_FEATURE = 3
 
-
-def sample():
-    """The cheapest programs of every feature and all that are listed."""
-    seen = Counter()
-    chosen = []
-    for entry in sorted(golden_corpus.entries(), key=lambda e: (e.cost, e.id)):
-        if listed(entry.name, DELIBERATE) or listed(entry.name, REFUSED):
-            chosen.append(entry)
-        elif any(seen[entry.device, f] < PER_FEATURE for f in entry.features):
-            seen.update((entry.device, f) for f in entry.features)
-            chosen.append(entry)
-    return sorted(chosen, key=lambda e: e.id)
+def always(entry):
+    """Whether a program is in every sample: those that are listed."""
+    return listed(entry.name, DELIBERATE) or listed(entry.name, REFUSED)
 
 
 def pytest_generate_tests(metafunc):
-    if "entry" in metafunc.fixturenames:
-        every = metafunc.config.getoption("--golden-all")
-        chosen = golden_corpus.entries() if every else sample()
-        if golden_corpus.golden_folder() is None:
-            reason = "no vectors: set AI8XC_GOLDEN or provide ../shared/golden"
-            chosen = [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="none")]
-        metafunc.parametrize("entry", chosen, ids=lambda e: e.id)
+    golden_corpus.give_entries(metafunc, lambda: golden_corpus.cheapest(always))
 
 
 class Built:

@@ -99,14 +99,10 @@ ACCEPTED = [
 
 
 def pytest_generate_tests(metafunc):
-    every = metafunc.config.getoption("--golden-all")
-    if "entry" in metafunc.fixturenames:
-        ours = {entry.id for entry in golden_corpus.own_entries()}
-        entries = [entry for entry in golden_corpus.entries() if entry.id not in ours]
-        chosen = entries if every else [e for i, e in enumerate(entries) if i % EVERY == 0]
-        found = [*golden_corpus.own_entries(), *chosen]
-        metafunc.parametrize("entry", found, ids=lambda entry: entry.id)
+    own = golden_corpus.own_entries()
+    golden_corpus.give_entries(metafunc, lambda: golden_corpus.every(EVERY), own)
     if "verdict" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--golden-all")
         metafunc.parametrize("verdict", list(verdicts(every=every)))
 
 

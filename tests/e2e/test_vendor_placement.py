@@ -34,15 +34,14 @@ REJECTED = [
 ]
 
 
+def sample() -> list[golden_corpus.Entry]:
+    """Every ninth network, and those of the vendor's demonstrations."""
+    shown = [entry for entry in golden_corpus.entries() if entry.name.startswith("net-")]
+    return [*golden_corpus.every(EVERY), *shown]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    every = 1 if metafunc.config.getoption("--golden-all") else EVERY
-    found = golden_corpus.entries()
-    chosen = [e for i, e in enumerate(found) if i % every == 0 or re.fullmatch(r"net-.*", e.name)]
-    if not chosen:
-        reason = "no vector folder: set AI8XC_GOLDEN"
-        metafunc.parametrize("entry", [pytest.param(None, marks=pytest.mark.skip(reason=reason))])
-        return
-    metafunc.parametrize("entry", chosen, ids=lambda entry: entry.id)
+    golden_corpus.give_entries(metafunc, sample)
 
 
 class Network:

@@ -72,14 +72,7 @@ def test_torch_reads_the_checkpoint(tmp_path):
 
 
 def pytest_generate_tests(metafunc):
-    if "entry" not in metafunc.fixturenames:
-        return
-    every = 1 if metafunc.config.getoption("--golden-all") else EVERY
-    entries = [e for i, e in enumerate(golden_corpus.entries()) if i % every == 0]
-    if not entries:
-        reason = "no vectors: set AI8XC_GOLDEN or provide ../shared/golden"
-        entries = [pytest.param(None, id="none", marks=pytest.mark.skip(reason=reason))]
-    metafunc.parametrize("entry", entries, ids=lambda entry: entry.id)
+    golden_corpus.give_entries(metafunc, lambda: golden_corpus.every(EVERY))
 
 
 def test_networks_placed_by_hand(entry, tmp_path):
