@@ -157,6 +157,7 @@ def load_described(path: Path, described: NetworkOptions | None) -> tuple[Graph,
         from ai8xc.frontend.vendor_options import NetworkOptions
 
         load_dialects()
+        load_passes()  # their rules, too, are about the layers of a network that is refused
         graph, findings = read_network(path, described or NetworkOptions())
         return _verified(graph), findings
     place = READERS.get(path.suffix.lower())

@@ -14,11 +14,12 @@ import numpy as np
 from ai8xc.dialects import ai8x
 from ai8xc.frontend import vendor_rules as rules
 from ai8xc.frontend.vendor_description import Description
+from ai8xc.frontend.vendor_misfits import LayerKeys, beyond_limits
 from ai8xc.frontend.vendor_options import NetworkOptions
 from ai8xc.frontend.vendor_sequence import INPUT, Step
 from ai8xc.frontend.vendor_weights import LayerWeights
 from ai8xc.ir.core import Input, Mask, Op
-from ai8xc.ir.diag import Diagnostic, Rejected, Rule
+from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
 from ai8xc.rules.description import of_keys, of_operators, of_sizes
@@ -55,7 +56,7 @@ class LayerBuilder:
             made = _Layer(self, step).make()
             self.findings += _empty(made)
         except Rejected as rejected:
-            self.findings += rejected.diagnostics
+            self.findings += [*rejected.diagnostics, *_Layer(self, step).limits()]
             made = None
         if step.place in self.description.broken:
             del self.findings[before:]
@@ -366,75 +367,24 @@ class _Layer:
             simulated=self.step.simulated,
         )
 
-    # What the hardware level cannot say
+    # What is wrong with it
 
     def loc(self, key: str = "") -> Loc:
         return self.builder.description.loc(self.step.place, key, node=self.step.name)
 
     def check(self) -> None:
         """Report what does not go together in the layer's own keys."""
-        for key, rule, value in self.misfits():
+        wide = self.output_width() == 32
+        keys = LayerKeys(self.step, self.options, self.weights, wide)
+        for key, rule, value in keys.misfits():
             values = {"layer": self.step.name, "value": value, "d": self.options.device}
             values |= {"count": value, "operator": self.step.operator}
             self.builder.findings.append(rules.tell(rule, self.loc(key), values))
 
-    def misfits(self) -> Iterator[tuple[str, Rule, object]]:
-        """Yield keys that contradict others, the rules they break, and their values."""
-        layer, operator = self.layer, self.step.operator
-        if layer.operands and not self.step.eltwise:
-            yield "operands", of_keys.OPERANDS_ELT, layer.operands
-        if layer.pool_dilation not in (None, (1, 1)) and not self.pools:
-            yield "pool_dilation", of_keys.POOLDIL_POOL, layer.pool_dilation
-        yield from self.stride_misfits()
-        yield from self.output_pad_misfits()
-        if operator == "none":
-            yield from self.passthrough_misfits()
-            return
-        if operator == "linear" and layer.kernel_size is not None:
-            yield "kernel_size", of_operators.LINEAR_KERNEL, layer.kernel_size
-        flattens = operator == "linear" or (operator == "conv2d" and self.kernel_is_one())
-        if layer.flatten and not flattens:
-            yield "flatten", rules.FLATTEN, operator
-        if operator == "convtranspose2d" and max(layer.dilation or (1, 1)) > 1:
-            yield "dilation", of_operators.X2D_DIL, layer.dilation
-
-    def kernel_is_one(self) -> bool:
-        weights = self.weights
-        return weights is None or weights.array.ndim == 2
-
-    @property
-    def pools(self) -> bool:
-        return self.layer.max_pool is not None or self.layer.avg_pool is not None
-
-    def stride_misfits(self) -> Iterator[tuple[str, Rule, object]]:
-        if self.layer.stride is None:
-            return
-        stride, operator = self.layer.stride[0], self.step.operator
-        only = 2 if operator == "convtranspose2d" else 1
-        if self.pools and stride != 1 and only == 1:
-            yield "stride", of_keys.STRIDE_POOL, stride
-        elif stride != only:
-            yield "stride", rules.STRIDES.get(operator, of_operators.CONV2D_STRIDE), stride
-
-    def output_pad_misfits(self) -> Iterator[tuple[str, Rule, object]]:
-        pad = self.layer.output_pad
-        if self.step.operator == "convtranspose2d":
-            if pad not in (None, 1):
-                yield "output_pad", of_operators.X2D_OPAD, pad
-        elif pad:
-            yield "output_pad", of_operators.OPAD_OTHER, pad
-
-    def passthrough_misfits(self) -> Iterator[tuple[str, Rule, object]]:
-        layer = self.layer
-        active = layer.activate not in (None, "none") and not self.options.ignore_activation
-        given = {
-            "activate": active,
-            "pad": layer.pad,
-            "output_shift": layer.output_shift,
-            "output_width": self.output_width() == 32,
-            "dilation": layer.dilation not in (None, (1, 1)),
-            "flatten": layer.flatten,
-        }
-        for key, wrong in given.items():
-            if wrong:
-                yield key, rules.PASSTHROUGH[key], wrong
+    def limits(self) -> Iterator[Diagnostic]:
+        """Yield what the keys say beyond the device's limits, for a layer that cannot be made."""
+        device = self.options.device
+        if device is not None:
+            for key, rule, values in beyond_limits(self.layer, self.pooled(), device):
+                told = {"layer": self.step.name, "device": device.name, "d": device, **values}
+                yield rules.tell(rule, self.loc(key), told)

@@ -10,7 +10,7 @@ from ai8xc.frontend import vendor_rules as rules
 from ai8xc.frontend.vendor_description import Description, describe
 from ai8xc.frontend.vendor_layers import PROCESSORS, LayerBuilder
 from ai8xc.frontend.vendor_options import NetworkOptions
-from ai8xc.frontend.vendor_sequence import INPUT, Run, Step, sequence
+from ai8xc.frontend.vendor_sequence import INPUT, NET_START, Run, Step, sequence
 from ai8xc.frontend.vendor_text import MAX_BYTES, read_yaml
 from ai8xc.frontend.vendor_weights import assign
 from ai8xc.ir.core import Graph, Input, Mask, Op, make_graph
@@ -38,7 +38,9 @@ def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagn
     snoop = tuple(description.network.snoop or ())
     graph = graph.having(**options.network, snoop=snoop or None, unload=_unload(description))
     if errors(findings):
-        raise Rejected([*findings, *_limits(graph, options)])
+        broken = {step.name for step in run.steps if step.place in description.broken}
+        limits = [f for f in _limits(graph, options) if _subject(f) not in broken]
+        raise Rejected([*findings, *limits])
     return graph, findings
 
 
@@ -47,9 +49,14 @@ def _limits(graph: Graph, options: NetworkOptions) -> list[Diagnostic]:
     if options.device is None:
         return []
     try:
-        return errors(check(graph, options.device))
+        found = errors(check(graph, options.device))
     except Rejected:
         return []
+    return [finding for finding in found if finding.rule.id != NET_START]
+
+
+def _subject(finding: Diagnostic) -> str:
+    return finding.subject.name if finding.subject is not None else ""
 
 
 def _build(builder: LayerBuilder, run: Run, options: NetworkOptions) -> list[Op]:

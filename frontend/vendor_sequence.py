@@ -15,12 +15,16 @@ from ai8xc.frontend.vendor_options import NetworkOptions
 from ai8xc.frontend.vendor_schema import Eltwise, LayerDescription, Operator
 from ai8xc.ir.diag import Diagnostic, Rule
 from ai8xc.ir.loc import Loc
+from ai8xc.rules.catalogue import rule_of
 from ai8xc.rules.description import of_keys, of_sequence
 
 INPUT: Final = -1
 STOP: Final = -1
 BUFFER: Final = -2
 """What a layer reads besides layers: the network's input, the data buffer."""
+
+NET_START: Final = "NET-START"
+"""The rule about the first layer, which the options tell."""
 
 ELTWISE: Final[Mapping[str, Eltwise]] = {"add": "add", "sub": "sub", "or": "or", "xor": "xor"}
 OPERATORS: Final[Mapping[str, Operator]] = {
@@ -194,6 +198,7 @@ class _Resolver:
         by_index = {step.index: step for step in steps}
         last = self.options.stop_after
         first = self.options.start_layer + self.options.skip_layers
+        self.start(steps)
         if first not in by_index:
             why = f"the network has {len(steps)} layers"
             self.findings.append(rules.START.at(self.loc(steps), number=first, why=why))
@@ -216,6 +221,14 @@ class _Resolver:
         self.order(found)
         return found
 
+    def start(self, steps: Sequence[Step]) -> None:
+        """Report a first layer that the device cannot begin with."""
+        device, number = self.options.device, self.options.start_layer
+        if device is not None and number > device.max_start_layer:
+            values = {"number": number, "device": device.name, "d": device}
+            finding = rules.tell(rule_of(NET_START), self.loc(steps), values)
+            self.findings.append(finding)
+
     def order(self, run: Sequence[Step]) -> None:
         """Report layers that read what has not run."""
         done: set[int] = {INPUT, BUFFER}
@@ -224,6 +237,7 @@ class _Resolver:
                 if source not in done:
                     values = {"layer": step.name, "number": source}
                     self.find(of_sequence.SEQ_IN_FWD, step.place, "in_sequences", place, **values)
+                    self.description.broken.add(step.place)
             done.add(step.index)
 
     def find(

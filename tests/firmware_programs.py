@@ -15,19 +15,11 @@ from ai8xc.passes.allocate_kernels import AllocateKernels
 from ai8xc.passes.hardware.sample import Sample
 
 
-def lowered(golden):
-    """The register program of a vector's network."""
-    return _lowered(golden, simulated=False)
-
-
-def answering(golden):
-    """The program of the layers that run for the sample, where a snooper shortens the run."""
-    if all(layer["simulated_next"] is None for layer in golden.meta["layers"]):
-        return None
-    return _lowered(golden, simulated=True)
-
-
-def _lowered(golden, *, simulated):
+@cache
+def program(device, name):
+    """The program of a vector by device (`MAX78000`) and name."""
+    found = [e for e in golden_corpus.entries() if (e.device, e.name) == (device, name)]
+    golden = golden_corpus.Program(found[0].path)
     case, arrays = golden.meta, golden.arrays
     root, inputs = golden_corpus.golden_folder(), case.get("inputs", {})
     text = (root / inputs["yaml"]).read_text() if "yaml" in inputs else ""
@@ -35,12 +27,4 @@ def _lowered(golden, *, simulated):
     given = stored.reshape(1, *stored.shape, *[1] * (3 - stored.ndim))
     ctx = PassContext(case_device(case), Sample((real_sample(given),)))
     passes = [AllocateKernels(), AllocateBiases(), LowerToReg()]
-    graph = case_graph(case, arrays, text, simulated=simulated)
-    return Program.of(run_pipeline(graph, passes, ctx))
-
-
-@cache
-def program(device, name):
-    """The program of a vector by device (`MAX78000`) and name."""
-    found = [e for e in golden_corpus.entries() if (e.device, e.name) == (device, name)]
-    return lowered(golden_corpus.Program(found[0].path))
+    return Program.of(run_pipeline(case_graph(case, arrays, text), passes, ctx))

@@ -110,6 +110,19 @@ def cheapest(always: Callable[[Entry], object]) -> list[Entry]:
     return sorted(chosen, key=lambda e: e.id)
 
 
+def covering() -> list[Entry]:
+    """A few programs that have every feature between them, cheap ones first."""
+    chosen: list[Entry] = []
+    for device in KERNEL_STRIDE:
+        left = [entry for entry in entries() if entry.device == device]
+        wanted = {feature for entry in left for feature in entry.features}
+        while wanted:
+            best = max(left, key=lambda e: (len(wanted & set(e.features)), -e.cost, e.id))
+            wanted -= set(best.features)
+            chosen.append(best)
+    return sorted(chosen, key=lambda e: e.id)
+
+
 class Program:
     """The words of one program and nothing else: no layer descriptions."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,50 +15,71 @@ from golden_options import Given
 
 from ai8xc.backends.emulator import Emulator
 from ai8xc.cli.main import cli
+from ai8xc.cli.vendor_table import NOT_OFFERED
 from ai8xc.ir.types import Array
 
-NOT_GIVEN = {"--apb-base": 2, "--max-proc": 2, "--snoop-loop": 1, "--fixed-input": 1}
-"""Options that are not offered, and their number of words."""
+NAME = re.compile(r"`([^`]*)`")
+
+
+def not_offered(flags: list[str]) -> list[str]:
+    """The options of the vendor's tool that are not offered here."""
+    return [flag for flag in flags if flag in NOT_OFFERED]
 
 
 def typed(flags: list[str]) -> list[str]:
     """The vendor's arguments exactly as typed, without those that are not offered."""
     found = list(flags)
-    for name, count in NOT_GIVEN.items():
-        if name in found:
-            at = found.index(name)
-            del found[at : at + count]
+    for name in not_offered(flags):
+        at = found.index(name)
+        del found[at : at + 1 + NOT_OFFERED[name][0]]
     return found
 
 
 @dataclass
 class Outcome:
-    """What the command did: exit code, rules of its findings, files."""
+    """What the command did: exit code, errors (rule, names in the text), files."""
 
     code: int
     text: str
-    rules: list[str] = field(default_factory=list)
+    errors: list[tuple[str, list[str]]] = field(default_factory=list)
     functions: dict[str, list[Any]] = field(default_factory=dict)
     arrays: dict[str, Array] = field(default_factory=dict)
 
+    @property
+    def rules(self) -> list[str]:
+        """The rules of the errors."""
+        return [rule for rule, _ in self.errors]
 
-def compiled(folder: Path, case: dict[str, Any], work: Path, *more: str) -> Outcome:
-    """Run `ai8xc compile` on a vector."""
+
+def compiled(
+    folder: Path,
+    case: dict[str, Any],
+    work: Path,
+    *more: str,
+    emit: str = "registers",
+    as_typed: bool = False,
+) -> Outcome:
+    """Run `ai8xc compile` on a vector; `as_typed`: also with options that are not offered."""
     given = Given(folder, case)
     np.save(work / "sample.npy", given.sample)
     arguments = ["compile", str(given.yaml), "--weights", str(given.weights)]
     arguments += ["--sample", str(work / "sample.npy"), "--device", case["device"]]
-    arguments += ["-o", str(work / "out"), "--force", "--emit", "registers", "--format", "json"]
+    arguments += ["-o", str(work / "out"), "--force", "--emit", emit, "--format", "json"]
     arguments += ["--bias", str(given.bias)] if given.bias else []
     skip = ",".join(given.options.skip.patterns)
     arguments += ["--skip-weights", skip] if skip else []
-    result = CliRunner().invoke(cli, [*arguments, *typed(given.flags), *more])
+    flags = given.flags if as_typed else typed(given.flags)
+    result = CliRunner().invoke(cli, [*arguments, *flags, *more])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     outcome = Outcome(result.exit_code, result.output)
     if result.exit_code != 2 or result.stderr.startswith("{"):
         told = json.loads(result.stderr)["diagnostics"]
-        outcome.rules = [d["rule"] for d in told if d["severity"] == "error"]
+        outcome.errors = [
+            (d["rule"], NAME.findall(f"{d['location']} {d['message']}"))
+            for d in told
+            if d["severity"] == "error"
+        ]
     if result.exit_code == 0:
         content = json.loads((work / "out" / "registers.json").read_text())
         outcome.functions = {f["name"]: f["writes"] for f in content["functions"]}

@@ -1,6 +1,6 @@
 """The generated C: compiles without a warning, runs on the emulated core, passes its own test.
 
-The default run covers every feature of the vendor's vectors; `--golden-all` runs all of them.
+One network of each family, closely; `test_vendor_golden.py` runs the firmware of all vectors.
 """
 
 import shutil
@@ -10,15 +10,12 @@ import firmware_programs
 import golden_corpus
 import numpy as np
 import pytest
-from golden_differences import REFUSED, listed
 
-from ai8xc.backends.ai8x.c_tables import output_tables, sample_tables, weight_tables
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.unload import unload_words
-from ai8xc.backends.firmware.build import MACHINES, RISCV, RISCV_MAIN, build
-from ai8xc.backends.firmware.machine import Machine, MachineError
+from ai8xc.backends.firmware.build import RISCV, RISCV_MAIN, build
+from ai8xc.backends.firmware.machine import Machine
 from ai8xc.backends.firmware.sdk import sdk_files
-from ai8xc.ir.diag import Rejected
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Wshadow", "-Wmissing-prototypes")
 ARM = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb")
@@ -47,101 +44,9 @@ pytestmark = [
     ),
 ]
 
-DEFECTS = [
-    (r"test-cifar10-chw\+bias|test-fifostream-cifar-hwc\+bias__fifo", "holes in outputs with bias"),
-    (r"test-fifostream-group-notvga64x48-hwc__(fifo|ffifo-rv)", "two channels are never pushed"),
-    (r"test-multilayer-eltwise", "the answer splits channels, the registers pixels"),
-]
-"""Networks whose known answer cannot come out: the vendor's defects (README of the vectors)."""
-
-CODE = 24 << 10
-"""Bytes of flash that programs take besides their tables, about."""
-
-
-def fits_flash(program, device):
-    """Whether weights, sample and known answer leave room for the code."""
-    tables = weight_tables(program, CProject(program).express)
-    tables |= sample_tables(program) | output_tables(program)
-    return sum(table.nbytes for table in tables.values()) + CODE < MACHINES[device].flash
-
-
-def covering():
-    """A few programs that have every feature between them, cheap ones first."""
-    chosen = []
-    for device in ("MAX78000", "MAX78002"):
-        left = [e for e in golden_corpus.entries() if e.device == device]
-        left = [e for e in left if not listed(e.name, [*REFUSED, *DEFECTS])]
-        wanted = {feature for e in left for feature in e.features}
-        while wanted:
-            best = max(left, key=lambda e: (len(wanted & set(e.features)), -e.cost, e.id))
-            wanted -= set(best.features)
-            chosen.append(best)
-    return sorted(chosen, key=lambda e: e.id)
-
-
-def pytest_generate_tests(metafunc):
-    golden_corpus.give_entries(metafunc, covering)
-
-
-@pytest.fixture(scope="session")
-def sdk(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sdk")
-    for name, content in sdk_files().items():
-        (folder / name).write_bytes(content)
-    return folder
-
-
-def test_compiled_network(entry, sdk, tmp_path, record_property):
-    refused = listed(entry.name, REFUSED)
-    golden = golden_corpus.Program(entry.path)
-    different = refused or listed(entry.name, DEFECTS)
-    record_property("firmware", (entry.device, entry.features, bool(different)))
-    if refused:
-        with pytest.raises(Rejected):
-            firmware_programs.lowered(golden)
-        return
-    program = firmware_programs.lowered(golden)
-    folder = write(program, tmp_path / "project")
-    answer = firmware_programs.answering(golden)
-    if answer:
-        header = CProject(answer).files()["sampleoutput.h"]
-        (folder / "sampleoutput.h").write_text(header)
-    assert complaints(folder, sdk) == ""
-    if not fits_flash(program, program.device):
-        with pytest.raises(Rejected, match="more than the chip has"):
-            machine(program, folder, tmp_path)
-        return
-    chip = machine(program, folder, tmp_path)
-    if listed(entry.name, DEFECTS):
-        assert fails(chip)
-        return
-    assert chip.run() == 0
-    assert "*** PASS ***" in chip.output
-    assert list(chip.findings) == []
-
-
-def fails(chip):
-    """Whether the answer does not come out, or the run never ends."""
-    try:
-        return chip.run() == 1 and "*** FAIL ***" in chip.output
-    except MachineError as error:
-        return "sleeps for ever" in str(error)
-
 
 def sources(folder):
     return sorted(path.name for path in folder.glob("*.c"))
-
-
-def complaints(folder, sdk):
-    """What the compilers say about the sources, with warnings on."""
-    riscv = (folder / RISCV_MAIN).is_file()
-    said = ""
-    for source in sources(folder):
-        core = SECOND if riscv and source != "main.c" else ARM
-        command = [*core, "-std=c99", *WARNINGS, f"-I{sdk}", "-fsyntax-only", str(folder / source)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        said += done.stderr
-    return said
 
 
 @pytest.fixture(params=FAMILIES, ids="-".join)

@@ -163,7 +163,10 @@ def outputs_are_read(built, outputs):
 def test_same_program(entry, record_property):
     golden = golden_corpus.Program(entry.path)
     deliberate, refused = listed(entry.name, DELIBERATE), listed(entry.name, REFUSED)
-    record_property("registers", (entry.device, entry.features, bool(deliberate or refused)))
+    row = refused or deliberate
+    record_property(
+        "registers", (entry.device, entry.features, "listed" if row else "equal", row and row[-1])
+    )
     if refused:
         with pytest.raises(Rejected):
             Built(golden)

@@ -332,3 +332,26 @@ def test_python_interface(tmp_path: Path) -> None:
     )
     assert "registers.json" in result.files
     assert "OP-DEFAULT" not in {d.rule.id for d in result.diagnostics}
+
+
+def test_a_layer_that_cannot_be_made_is_still_compared_with_the_limits(tmp_path: Path) -> None:
+    offset = CONV.replace("0x2000", "0xc0000").replace("pad: 1", "pad: 0")
+    one = arrays(w0=np.ones((3, 2, 3, 3)))
+    found = refused(tmp_path, HEAD + offset, weights=one, input_shape=(2, 2, 2))
+    assert found == [("DIM-OUT0", 4), ("OFFS-RANGE", 5)]
+    many = arrays(w0=np.ones((5, 49)))
+    found = refused(tmp_path, HEAD + LINEAR, weights=many, input_shape=(3, 17, 16))
+    assert ("FLAT-HW", 6) in found
+
+
+def test_layers_behind_one_that_is_left_out(tmp_path: Path) -> None:
+    """What follows from the missing layer is not reported; the start layer is the option's."""
+    add = "  - {processors: 7, op: add, in_sequences: [0, 1], out_offset: 0x4000}\n"
+    text = HEAD + CONV + CONV.replace("003", "007") + add
+    weights = arrays(w0=np.ones((3, 2, 3, 3)), w1=np.ones((3, 3, 3, 3)))
+    found = refused(tmp_path, text, weights=weights, start_layer=2)
+    assert found == [("NET-START", 4), ("SEQ-IN-FWD", 16), ("SEQ-IN-FWD", 16)]
+    on_large = refused(
+        tmp_path, text, weights=weights, start_layer=2, device=load_device("max78002")
+    )
+    assert on_large == [("SEQ-IN-FWD", 16), ("SEQ-IN-FWD", 16)]
