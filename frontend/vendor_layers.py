@@ -22,7 +22,7 @@ from ai8xc.ir.core import Input, Mask, Op
 from ai8xc.ir.diag import Diagnostic, Rejected
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
-from ai8xc.rules.description import of_keys, of_operators, of_sizes
+from ai8xc.rules.description import of_sizes
 
 Pair = tuple[int, int]
 Shape = tuple[int, int, int]
