@@ -36,7 +36,8 @@ def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagn
     findings.sort(key=lambda finding: (finding.loc.line, finding.loc.column))
     graph = make_graph(path.stem, "ai8x", ops, _outputs(builder, run.order))
     snoop = tuple(description.network.snoop or ())
-    graph = graph.having(**options.network, snoop=snoop or None, unload=_unload(description))
+    settings = {"in_place": False, **options.network, "snoop": snoop or None}
+    graph = graph.having(**settings, unload=_unload(description))
     if errors(findings):
         broken = {step.name for step in run.steps if step.place in description.broken}
         limits = [f for f in _limits(graph, options) if _subject(f) not in broken]

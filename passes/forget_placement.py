@@ -44,7 +44,7 @@ class ForgetPlacement(Pass):
             return graph
         if Settings.of(graph).unload:
             ctx.report(UNLOADS.at(UNKNOWN))
-            graph = graph.having(unload=None)
+        graph = graph.having(unload=None, in_place=None)
         new: dict[Op, Op] = {}
         for op in graph.ops:
             made = op.with_operands(new)

@@ -16,7 +16,8 @@ OVERWRITTEN = declare(
     "MEM-OVER-IN",
     "data are overwritten before they were read: {why}",
     """Two tensors that are needed at the same time must not share bytes of a data memory, and a
-    layer must not write to words that it reads, since the order of both is not relied on.""",
+    layer must not write to words that it reads. The placement lets a layer do so where it has
+    provably read each word by then; in a description only `--overlap-data` does.""",
     title="data that are still needed",
     level="network",
     source="hardware semantics, section 2.12",

@@ -161,10 +161,15 @@ class Replay:
     ) -> None:
         """A layer does not write to words that it reads, unless it has provably read them."""
         both = reading & self.data.written(layer, place, outputs, passes)
-        if both.any() and not self.overlap and not writes_behind(layer, place, self.device):
-            memory, word = (int(axis[0]) for axis in np.nonzero(both))
-            what = f"`{layer.name}` overwrites its own input at byte {4 * word}, memory {memory}"
-            raise WrongError(what, OVERWRITTEN)
+        if self.overlap or not both.any():
+            return
+        behind = writes_behind(layer, place, self.device)
+        if behind and Settings.of(self.graph).in_place:
+            return
+        memory, word = (int(axis[0]) for axis in np.nonzero(both))
+        what = f"`{layer.name}` overwrites its own input at byte {4 * word}, memory {memory}"
+        allowed = ", behind its reads: `--overlap-data` allows that" if behind else ""
+        raise WrongError(what + allowed, OVERWRITTEN)
 
     def check_passthrough(self, place: ai8x.Place) -> None:
         """Layers without operator write each group's channels closely packed into the group."""

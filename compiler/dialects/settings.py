@@ -27,6 +27,7 @@ class Settings:
     too. `repeat`: the layers are configured so many times.
     `link_layers`: every layer names the next one. `snoop`: values of the snooper registers.
     `overlap`: layers may write where data are still read; that they do so in time is not checked.
+    `in_place`: they may write over their own input where they provably have read it.
     `start_layer`, `stop_after`: numbers of the first and the last layer. `one_shot`: stop behind
     each layer and continue.
     `riscv`: the RISC-V core runs the network, the Arm core only starts it. `mlator`: the byte
@@ -55,6 +56,7 @@ class Settings:
     link_layers: bool = False
     snoop: tuple[int, ...] = ()
     overlap: bool = False
+    in_place: bool = True
     start_layer: int = 0
     stop_after: int | None = None
     riscv: bool = False

@@ -18,6 +18,9 @@ from ai8xc.frontend.vendor_options import NetworkOptions
 from ai8xc.frontend.vendor_parameters import Skip
 from ai8xc.ir.core import Graph
 from ai8xc.ir.diag import Rejected
+from ai8xc.ir.passes import PassContext, run_pipeline
+from ai8xc.passes.check_placement import CheckPlacement
+from ai8xc.passes.forget_placement import ForgetPlacement
 
 HEAD = "arch: test\ndataset: x\nlayers:\n"
 CONV = """\
@@ -355,3 +358,15 @@ def test_layers_behind_one_that_is_left_out(tmp_path: Path) -> None:
         tmp_path, text, weights=weights, start_layer=2, device=load_device("max78002")
     )
     assert on_large == [("SEQ-IN-FWD", 16), ("SEQ-IN-FWD", 16)]
+
+
+def test_writing_over_the_input_is_the_users_wish(tmp_path: Path) -> None:
+    """Behind the reads, too: the vendor's tool refuses it without the option."""
+    over = CONV.replace("0x2000", "0x0").replace("pad: 1", "pad: 0")
+    weights = arrays(w0=np.ones((3, 2, 3, 3)))
+    graph = read(tmp_path, HEAD + over, weights)
+    with pytest.raises(Rejected, match="behind its reads: `--overlap-data` allows that"):
+        run_pipeline(graph, [CheckPlacement()], PassContext(load_device("max78000")))
+    wished = read(tmp_path, HEAD + over, weights, network={"overlap": True})
+    run_pipeline(wished, [CheckPlacement()], PassContext(load_device("max78000")))
+    assert "in_place" not in run_pipeline(graph, [ForgetPlacement()], PassContext()).attributes
