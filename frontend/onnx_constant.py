@@ -98,7 +98,10 @@ def range_(node: Node) -> Op:
     if start.size != 1 or limit.size != 1 or delta.size != 1 or not delta.any():
         raise node.malformed("start, limit or delta")
     first, step = start.reshape(()), delta.reshape(())
-    count = max(math.ceil((limit.item() - first.item()) / step.item()), 0)
+    steps = (limit.item() - first.item()) / step.item()
+    if not math.isfinite(steps):
+        raise node.malformed("start, limit or delta")
+    count = max(math.ceil(steps), 0)
     _bounded(node, count)
     return constant((first + np.arange(count) * step).astype(start.dtype))
 

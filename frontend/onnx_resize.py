@@ -79,7 +79,7 @@ def _scaled(node: Node, scales: Array | None) -> Ints:
     if scales is None or scales.ndim != 1:
         raise node.malformed("there are neither scales nor sizes")
     whole = [float(scale) for scale in scales]
-    if any(scale < 1 or scale > MAX_VALUES or scale != int(scale) for scale in whole):
+    if any(not 1 <= scale <= MAX_VALUES or scale != int(scale) for scale in whole):
         raise node.unsupported(f"scales = {whole}", HELP)
     shape = node.x().type.shape
     factors = _on_axes(node, tuple(int(scale) for scale in whole), (1,) * len(shape))
