@@ -27,6 +27,7 @@ from ai8xc.passes.pipelines import PIPELINES
 from ai8xc.plugins import load_backends, load_dialects, load_passes
 from ai8xc.report.record import Recording, Run
 from ai8xc.requests import check_requests
+from ai8xc.rules.description.of_samples import INP_DTYPE, INP_RANGE
 
 if TYPE_CHECKING:
     from ai8xc.backends.base import Backend
@@ -441,11 +442,12 @@ def _samples(graph: Graph, sample: Array | None) -> list[Array]:
     wanted = graph.inputs[0].type.shape[1:]
     if len(graph.inputs) != 1:
         raise _bad_sample(f"the network has {len(graph.inputs)} inputs")
-    if sample.dtype.kind not in "fiu" or not np.isfinite(sample).all():
+    if sample.dtype.kind not in "fiu":
+        raise _refused(INP_DTYPE.at(UNKNOWN, dtype=sample.dtype))
+    if not np.isfinite(sample).all():
         raise _bad_sample("it must hold finite numbers")
     if sample.dtype.kind in "iu" and sample.size and (sample.min() < -128 or sample.max() > 127):
-        low, high = sample.min(), sample.max()
-        raise _bad_sample(f"its integers go from {low} to {high}, those of pixels from -128 to 127")
+        raise _refused(INP_RANGE.at(UNKNOWN, low=sample.min(), high=sample.max()))
     if sample.shape == wanted[: sample.ndim] and set(wanted[sample.ndim :]) == {1}:
         sample = sample.reshape(wanted)  # data of one column are sequences
     if sample.shape != wanted:
@@ -454,7 +456,11 @@ def _samples(graph: Graph, sample: Array | None) -> list[Array]:
 
 
 def _bad_sample(why: str) -> Rejected:
-    return Rejected([BAD_SAMPLE.at(UNKNOWN, why=why)], unusable=True)
+    return _refused(BAD_SAMPLE.at(UNKNOWN, why=why))
+
+
+def _refused(finding: Diagnostic) -> Rejected:
+    return Rejected([finding], unusable=True)
 
 
 def _hardware(ctx: PassContext) -> HardwareNetwork | None:

@@ -40,21 +40,8 @@ NO_EFFECT = declare(
 
 def check_requests(network: Mapping[str, object], device: Device) -> Iterator[Diagnostic]:
     """Yield findings about settings of a run that were asked for."""
-    if network.get("pipeline") is True and not device.has("pipeline"):
-        yield of_document.NET_PIPE.at(UNKNOWN, device=device.name)
-    if network.get("pll") is True and not device.has("pll"):
-        yield of_document.NET_PLL.at(UNKNOWN, device=device.name)
-    if network.get("max_speed") and (not device.has("pll") or network.get("pll") is False):
-        yield of_document.NET_MAXSPEED.at(UNKNOWN)
-    if network.get("deep_sleep") and not network.get("riscv"):
-        yield of_document.NET_RISCV.at(UNKNOWN, what="deep sleep")
-    fast = str(network.get("input_mode", "")).startswith("fast-fifo")
-    if fast and not network.get("riscv"):
-        yield of_samples.FFIFO_RISCV.at(UNKNOWN)
-    if network.get("one_shot") and network.get("timer") is not None:
-        yield of_document.NET_ONESHOT_TIMER.at(UNKNOWN)
-    if network.get("prefix") and network.get("riscv"):
-        yield SHARED_CORE.at(UNKNOWN)
+    yield from _clocks(network, device)
+    yield from _cores(network)
     default = Settings()
     for name, feature, rule in FEATURES:
         value = network.get(name, getattr(default, name))
@@ -65,3 +52,28 @@ def check_requests(network: Mapping[str, object], device: Device) -> Iterator[Di
             yield known.at(
                 UNKNOWN, device=device.name, d=device, number=value, count=count, notes=[limit]
             )
+
+
+def _clocks(network: Mapping[str, object], device: Device) -> Iterator[Diagnostic]:
+    """Yield findings about pipeline, PLL and timer."""
+    if network.get("pipeline") is True and not device.has("pipeline"):
+        yield of_document.NET_PIPE.at(UNKNOWN, device=device.name)
+    if network.get("pll") is True and not device.has("pll"):
+        yield of_document.NET_PLL.at(UNKNOWN, device=device.name)
+    if network.get("max_speed") and (not device.has("pll") or network.get("pll") is False):
+        yield of_document.NET_MAXSPEED.at(UNKNOWN)
+    if network.get("one_shot") and network.get("timer") is not None:
+        yield of_document.NET_ONESHOT_TIMER.at(UNKNOWN)
+
+
+def _cores(network: Mapping[str, object]) -> Iterator[Diagnostic]:
+    """Yield findings about what needs, or cannot be done by, the RISC-V core."""
+    riscv = network.get("riscv")
+    if network.get("deep_sleep") and not riscv:
+        yield of_document.NET_RISCV.at(UNKNOWN, what="deep sleep")
+    if network.get("no_riscv_cache") and riscv:
+        yield of_document.NET_RISCV.at(UNKNOWN, what="a network that runs there")
+    if str(network.get("input_mode", "")).startswith("fast-fifo") and not riscv:
+        yield of_samples.FFIFO_RISCV.at(UNKNOWN)
+    if network.get("prefix") and riscv:
+        yield SHARED_CORE.at(UNKNOWN)

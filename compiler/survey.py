@@ -22,6 +22,7 @@ from ai8xc.ir.report_model import Survey
 from ai8xc.passes.fuse_layers import FuseLayers
 from ai8xc.passes.quantization.outline import outline
 from ai8xc.plugins import load_backends, load_dialects, load_passes
+from ai8xc.requests import check_requests
 from ai8xc.rules.catalogue import check
 from ai8xc.summary import layer_rows, margins
 
@@ -100,6 +101,9 @@ def survey_model(model: Model, options: Options) -> Survey:
 
 def _verdict(model: Model, device: Device, options: Options) -> Survey:
     graph = model.graph
+    refused = list(check_requests({**options.network, **options.requests}, device))
+    if graph is not None and refused:
+        return _without_requests(model, graph, device, refused)
     if graph is None:
         return Survey(model.name, device.name, tuple(model.findings), complete=False)
     broken = bool(errors(model.findings))
@@ -113,6 +117,18 @@ def _verdict(model: Model, device: Device, options: Options) -> Survey:
     if graph.level == "nn":
         return _by_outline(model.name, graph, device, model.findings)
     return _by_layers(model.name, graph, device)
+
+
+def _without_requests(
+    model: Model, graph: Graph, device: Device, refused: list[Diagnostic]
+) -> Survey:
+    """Return what the rules say of a network that is to be run as the device cannot."""
+    if graph.level == "nn":
+        return _by_outline(model.name, graph, device, [*model.findings, *refused])
+    found = _by_layers(model.name, graph, device)
+    told = {finding.rule for finding in found.diagnostics}
+    more = (*model.findings, *(x for x in refused if x.rule not in told))
+    return replace(found, diagnostics=(*more, *found.diagnostics))
 
 
 def _values(graph: Graph) -> int:

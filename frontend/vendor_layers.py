@@ -12,9 +12,10 @@ from typing import Any, Final
 import numpy as np
 
 from ai8xc.dialects import ai8x
+from ai8xc.dialects.shapes import SHAPES
 from ai8xc.frontend import vendor_rules as rules
 from ai8xc.frontend.vendor_description import Description
-from ai8xc.frontend.vendor_misfits import LayerKeys, beyond_limits
+from ai8xc.frontend.vendor_misfits import Keys, beyond_limits
 from ai8xc.frontend.vendor_options import NetworkOptions
 from ai8xc.frontend.vendor_sequence import INPUT, Step
 from ai8xc.frontend.vendor_weights import LayerWeights
@@ -29,6 +30,8 @@ Shape = tuple[int, int, int]
 BYPASS_SHIFT: Final = 7
 """The shift of a layer whose kernel is bypassed, where none is given: the sum as it is."""
 PROCESSORS: Final = 64
+OF_SHAPES: Final = frozenset({SHAPES, of_sizes.DIM_DATA, of_sizes.DIM_CAT, of_sizes.DIM_CATPIX})
+"""Rules that compare the shape of data with what a layer reads."""
 
 
 @dataclass
@@ -47,21 +50,29 @@ class LayerBuilder:
     values: dict[int, Op] = field(default_factory=dict)
     findings: list[Diagnostic] = field(default_factory=list)
     previous: Step | None = None
+    guessed: set[Op] = field(default_factory=set)
+    """Stand-ins for layers that cannot be built: their shapes mean nothing."""
 
     def build(self, step: Step) -> Op:
         """Return the layer; a stand-in of the right size where something is wrong with it."""
         before = len(self.findings)
         made: Op | None = None
+        layer = _Layer(self, step)
         try:
-            made = _Layer(self, step).make()
+            made = layer.make()
             self.findings += _empty(made)
         except Rejected as rejected:
-            self.findings += [*rejected.diagnostics, *_Layer(self, step).limits()]
+            known = len(self.findings) > before
+            self.findings += [x for x in rejected.diagnostics if not (known and x.rule is SHAPES)]
+            self.findings += layer.limits()
             made = None
         if step.place in self.description.broken:
             del self.findings[before:]
+        elif not self.guessed.isdisjoint(layer.xs):
+            self.findings[before:] = [x for x in self.findings[before:] if x.rule not in OF_SHAPES]
         if made is None:
-            made = Input(TensorType(_Layer(self, step).guess(), "i8"), name=step.name)
+            made = Input(TensorType(layer.guess(), "i8"), name=step.name)
+            self.guessed.add(made)
         self.values[step.index] = made
         self.previous = step
         return made
@@ -177,6 +188,9 @@ class _Layer:
         if not self.channels:
             raise Rejected([of_sizes.CHAN_ZERO.at(self.loc("in_channels"), layer=self.step.name)])
         self.check_pool()
+        if self.step.operator == "conv1d" and self.layer.in_dim is None and self.size[1] > 1:
+            size = "x".join(map(str, self.size))
+            raise Rejected([of_sizes.DIM_2D1D.at(self.loc(), layer=self.step.name, size=size)])
         try:
             return self.gathering()
         except Rejected as rejected:
@@ -373,13 +387,16 @@ class _Layer:
         return self.builder.description.loc(self.step.place, key, node=self.step.name)
 
     def check(self) -> None:
-        """Report what does not go together in the layer's own keys."""
-        wide = self.output_width() == 32
-        keys = LayerKeys(self.step, self.options, self.weights, wide)
-        for key, rule, value in keys.misfits():
-            values = {"layer": self.step.name, "value": value, "d": self.options.device}
-            values |= {"count": value, "operator": self.step.operator}
-            self.builder.findings.append(rules.tell(rule, self.loc(key), values))
+        """Report what does not go together in the layer's own keys.
+
+        Raises `Rejected` where there is no layer with such keys.
+        """
+        keys = Keys(self.step, self.options, self.weights, self.channels, self.output_width() == 32)
+        impossible = [*keys.impossible()]
+        for key, rule, value in (*impossible, *keys.misfits()):
+            self.builder.findings.append(rules.tell(rule, self.loc(key), keys.values(value)))
+        if impossible:
+            raise Rejected(())
 
     def limits(self) -> Iterator[Diagnostic]:
         """Yield what the keys say beyond the device's limits, for a layer that cannot be made."""

@@ -1,7 +1,4 @@
-"""What does not go together in the keys of one described layer.
-
-The rules of the hardware level see layers that could be made; these see the description.
-"""
+"""Keys of a described layer that do not go together, before there is a layer to look at."""
 
 from __future__ import annotations
 
@@ -19,66 +16,115 @@ from ai8xc.rules.catalogue import rule_of
 from ai8xc.rules.description import of_keys, of_operators
 
 Misfit = tuple[str, Rule, object]
-"""A key, the rule that it breaks, and its value."""
+"""The key at fault, the rule that it breaks, its value."""
 
 
 @dataclass(frozen=True)
-class LayerKeys:
-    """The keys of a layer with its weights; `wide`: its output has 32 bits."""
+class Keys:
+    """What is known of a layer while its keys are compared."""
 
     step: Step
     options: NetworkOptions
     weights: LayerWeights | None
+    channels: int
     wide: bool
+
+    @property
+    def layer(self) -> LayerDescription:
+        """What the file says."""
+        return self.step.layer
+
+    @property
+    def outputs(self) -> int:
+        """Output channels as far as the weights tell."""
+        return 0 if self.weights is None else int(self.weights.array.shape[0])
+
+    def values(self, value: object) -> dict[str, object]:
+        """Return what the messages of the rules name."""
+        device = self.options.device
+        named = {"device": device.name if device else "the device", "d": device}
+        counts = dict.fromkeys(("value", "count", "parts", "groups"), value)
+        sizes = {"channels": self.channels, "outputs": self.outputs}
+        return {"layer": self.step.name, "operator": self.step.operator, **named, **counts, **sizes}
+
+    def impossible(self) -> Iterator[Misfit]:
+        """Yield keys that no layer of the hardware level can have."""
+        layer, operator = self.layer, self.step.operator
+        if not self.operands_exist():
+            yield "operands", rule_of("OPERANDS-RANGE"), layer.operands
+        flattens = operator == "linear" or (operator == "conv2d" and self.kernel_is_one())
+        if layer.flatten and operator != "none" and not flattens:
+            yield "flatten", rules.FLATTEN, operator
+        if layer.groups > 1 and operator != "none":
+            yield from self.impossible_groups()
+
+    def operands_exist(self) -> bool:
+        """Whether the device combines so many operands."""
+        count, device = self.layer.operands, self.options.device
+        return count is None or 2 <= count <= (device.max_operands if device else count)
+
+    def impossible_groups(self) -> Iterator[Misfit]:
+        """Yield groups that are no convolution; a device without any says so of all."""
+        groups, device = self.layer.groups, self.options.device
+        if self.step.operator == "linear" or self.layer.flatten:
+            rule = of_operators.DW_FLATTEN
+        elif self.channels % groups or self.outputs % groups:
+            rule = of_operators.GROUPS_DIV
+        else:
+            return
+        if device and not device.has("depthwise"):
+            rule = rule_of("DW-CONV1D" if self.step.operator == "conv1d" else "CONV2D-GROUPS")
+        yield "groups", rule, groups
 
     def misfits(self) -> Iterator[Misfit]:
         """Yield keys that contradict others, the rules they break, and their values."""
-        layer, operator = self.step.layer, self.step.operator
-        if layer.operands and not self.step.eltwise:
+        layer, operator = self.layer, self.step.operator
+        if layer.operands is not None and self.operands_exist() and not self.step.eltwise:
             yield "operands", of_keys.OPERANDS_ELT, layer.operands
-        if layer.pool_dilation not in (None, (1, 1)) and not self._pools:
+        if layer.pool_dilation not in (None, (1, 1)) and not self.pools:
             yield "pool_dilation", of_keys.POOLDIL_POOL, layer.pool_dilation
-        yield from self._stride_misfits()
-        yield from self._output_pad_misfits()
+        yield from self.stride_misfits()
+        yield from self.output_pad_misfits()
         if operator == "none":
-            yield from self._passthrough_misfits()
+            yield from self.passthrough_misfits()
             return
         if operator == "linear" and layer.kernel_size is not None:
             yield "kernel_size", of_operators.LINEAR_KERNEL, layer.kernel_size
-        flattens = operator == "linear" or (operator == "conv2d" and self._kernel_is_one())
-        if layer.flatten and not flattens:
-            yield "flatten", rules.FLATTEN, operator
         if operator == "convtranspose2d" and max(layer.dilation or (1, 1)) > 1:
             yield "dilation", of_operators.X2D_DIL, layer.dilation
 
-    def _kernel_is_one(self) -> bool:
-        weights = self.weights
-        return weights is None or weights.array.ndim == 2
+    def kernel_is_one(self) -> bool:
+        """Whether the kernel is a single value, which makes the layer a matrix."""
+        return self.layer.kernel_size == (1, 1)
 
     @property
-    def _pools(self) -> bool:
-        return self.step.layer.max_pool is not None or self.step.layer.avg_pool is not None
+    def pools(self) -> bool:
+        """Whether there is a window."""
+        return self.layer.max_pool is not None or self.layer.avg_pool is not None
 
-    def _stride_misfits(self) -> Iterator[Misfit]:
-        if self.step.layer.stride is None:
+    def stride_misfits(self) -> Iterator[Misfit]:
+        """Yield a stride that the operator does not have."""
+        if self.layer.stride is None:
             return
-        stride, operator = self.step.layer.stride[0], self.step.operator
+        stride, operator = self.layer.stride[0], self.step.operator
         only = 2 if operator == "convtranspose2d" else 1
-        if self._pools and stride != 1 and only == 1:
+        if self.pools and stride != 1 and only == 1:
             yield "stride", of_keys.STRIDE_POOL, stride
         elif stride != only:
             yield "stride", rules.STRIDES.get(operator, of_operators.CONV2D_STRIDE), stride
 
-    def _output_pad_misfits(self) -> Iterator[Misfit]:
-        pad = self.step.layer.output_pad
+    def output_pad_misfits(self) -> Iterator[Misfit]:
+        """Yield an output padding that the operator does not have."""
+        pad = self.layer.output_pad
         if self.step.operator == "convtranspose2d":
             if pad not in (None, 1):
                 yield "output_pad", of_operators.X2D_OPAD, pad
         elif pad:
             yield "output_pad", of_operators.OPAD_OTHER, pad
 
-    def _passthrough_misfits(self) -> Iterator[Misfit]:
-        layer = self.step.layer
+    def passthrough_misfits(self) -> Iterator[Misfit]:
+        """Yield keys that only layers with an operator have."""
+        layer = self.layer
         active = layer.activate not in (None, "none") and not self.options.ignore_activation
         given = {
             "activate": active,

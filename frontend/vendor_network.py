@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
+from ai8xc.dialects import ai8x
 from ai8xc.dialects.settings import UnloadEntry
 from ai8xc.frontend import vendor_rules as rules
 from ai8xc.frontend.vendor_description import Description, describe
@@ -18,7 +20,7 @@ from ai8xc.ir.diag import Diagnostic, Rejected, errors
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
 from ai8xc.rules.catalogue import check
-from ai8xc.rules.description import of_document, of_keys, of_sizes
+from ai8xc.rules.description import of_document, of_keys, of_samples, of_sizes
 
 
 def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagnostic]]:
@@ -39,25 +41,29 @@ def read_network(path: Path, options: NetworkOptions) -> tuple[Graph, list[Diagn
     settings = {"in_place": False, **options.network, "snoop": snoop or None}
     graph = graph.having(**settings, unload=_unload(description))
     if errors(findings):
-        broken = {step.name for step in run.steps if step.place in description.broken}
-        limits = [f for f in _limits(graph, options) if _subject(f) not in broken]
-        raise Rejected([*findings, *limits])
+        raise Rejected([*findings, *_limits(graph, builder, run)])
     return graph, findings
 
 
-def _limits(graph: Graph, options: NetworkOptions) -> list[Diagnostic]:
-    """Return the rules of the hardware that the layers break as far as they are known."""
-    if options.device is None:
+def _limits(graph: Graph, builder: LayerBuilder, run: Run) -> list[Diagnostic]:
+    """Return the rules of the hardware that the layers break as far as they are known.
+
+    Where layers are left out, nothing is said of what follows from the order of the others.
+    """
+    if builder.options.device is None:
         return []
     try:
-        found = errors(check(graph, options.device))
+        found = errors(check(graph, builder.options.device))
     except Rejected:
         return []
-    return [finding for finding in found if finding.rule.id != NET_START]
+    broken = {builder.values[s.index] for s in run.order if s.place in builder.description.broken}
+    missing = len(ai8x.layers(graph.ops)) < len(run.order)
+    found = [x for x in found if x.subject not in broken and x.rule.id != NET_START]
+    return [x for x in found if not (missing and x.rule.id.startswith(OF_ORDER))]
 
 
-def _subject(finding: Diagnostic) -> str:
-    return finding.subject.name if finding.subject is not None else ""
+OF_ORDER: Final = ("NET-START-", "NET-QUAD0", "SEQ-", "STREAM-", "FIFO-", "FFIFO-", "INP-")
+"""How the names of rules begin that look at the first layer, or at layers in turn."""
 
 
 def _build(builder: LayerBuilder, run: Run, options: NetworkOptions) -> list[Op]:
@@ -87,8 +93,31 @@ def _input(builder: LayerBuilder, first: Step, options: NetworkOptions) -> Input
         if layer.flatten and layer.in_channels is None:
             channels //= size[0] * size[1]
         shape = (channels * first.parts, size[0] + top + bottom, size[1])
+    if sample is not None:
+        shape = _of_sample(builder, first, shape)
     source = builder.description.document.source
     return Input(TensorType((1, *shape), "i8"), name="x", loc=Loc(source))
+
+
+def _of_sample(builder: LayerBuilder, first: Step, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the input; a sample of another one than the layer reads is reported."""
+    layer, weights = first.layer, builder.weights.get(first.index)
+    channels, rows, columns = shape
+    loc = builder.description.loc(first.place, node=first.name)
+    wanted = layer.in_channels
+    if wanted is None and weights is not None and not layer.flatten:
+        wanted = weights.in_channels
+    plain = first.inputs in (None, (INPUT,))
+    if wanted is not None and plain and channels != wanted * first.parts:
+        values = {"layer": first.name, "count": channels, "wanted": wanted * first.parts}
+        builder.findings.append(rules.tell(of_samples.INP_CHAN, loc, values))
+        channels = wanted * first.parts
+    size, (top, bottom) = layer.in_dim, layer.in_crop or (0, 0)
+    if size is not None and plain and (rows - top - bottom) * columns != size[0] * size[1]:
+        values = {"layer": first.name, "size": rows * columns, "wanted": size[0] * size[1]}
+        builder.findings.append(rules.tell(of_samples.INP_DIM, loc, values))
+        rows, columns = size[0] + top + bottom, size[1]
+    return channels, rows, columns
 
 
 def _outputs(builder: LayerBuilder, order: Sequence[Step]) -> list[Op]:

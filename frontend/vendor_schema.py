@@ -151,7 +151,7 @@ class LayerDescription(BaseModel):
     write_gap: NonNegative = 0
     op: Annotated[Operator | Eltwise, BeforeValidator(_operator)] | None = None
     eltwise: Annotated[Eltwise, BeforeValidator(_folded)] | None = None
-    operands: Annotated[StrictInt, Field(ge=2, le=16)] | None = None
+    operands: StrictInt | None = None
     pool_first: StrictBool = True
     max_pool: Pair | None = None
     avg_pool: Pair | None = None

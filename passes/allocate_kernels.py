@@ -17,6 +17,7 @@ from ai8xc.passes.hardware.kernel_memory import KernelMap
 from ai8xc.passes.hardware.kernels import kernel_counts
 from ai8xc.passes.hardware.layer import HardwareLayer, bits, round_up
 from ai8xc.passes.hardware.network import HardwareNetwork
+from ai8xc.rules.description.of_samples import KAT_DEDUP
 
 KERNELS_FULL = declare(
     "AX401",
@@ -76,6 +77,8 @@ class AllocateKernels(Pass):
             starts[layer] = start
             columns.take(layer, start)
         starts |= {layer: starts[original] for layer, original in shared.items()}
+        for layer, original in shared.items():
+            ctx.report(KAT_DEDUP.at(layer.op, layer=layer.op.name, other=original.op.name))
         return replace_places(graph, {layer.op: {"kernel_start": k} for layer, k in starts.items()})
 
     def _place(

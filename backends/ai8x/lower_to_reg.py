@@ -26,6 +26,7 @@ from ai8xc.passes.hardware.network import HardwareNetwork
 from ai8xc.passes.hardware.sample import Sample, SampleSums, channel_sums
 from ai8xc.passes.hardware.simulated import simulated
 from ai8xc.registers import RegisterError, RegisterMap, load_registers
+from ai8xc.rules.description.of_samples import KAT_ZERO
 
 FIELD_OVERFLOW = declare(
     "REG005",
@@ -59,6 +60,9 @@ class LowerToReg(Pass):
         fed = feed(graph, sample.values) if sample is not None else {}
         answer = HardwareNetwork.of(simulated(graph), device)
         found = _layer_values(answer, fed) if fed else {}
+        for layer in answer.sequence:
+            if layer.number in found and not found[layer.number].any():
+                ctx.report(KAT_ZERO.at(layer.op, layer=layer.op.name))
         if len(found) == len(network.sequence):
             ctx.give(SampleSums({n: channel_sums(found[n]) for n in found}))
         expected = [(layer, found[layer.number]) for layer in answer.outputs] if found else []

@@ -59,6 +59,12 @@ def read_sample(path: Path | None) -> Array | None:
     """Return the array in a sample file."""
     from ai8xc.files import read_array, read_arrays, unusable
 
+    if path is not None and not path.exists():
+        from ai8xc.ir.diag import Rejected
+        from ai8xc.ir.loc import UNKNOWN
+        from ai8xc.rules.description.of_samples import INP_FILE
+
+        raise Rejected([INP_FILE.at(UNKNOWN, name=path.name)], unusable=True)
     if path is None or path.suffix.lower() != ".npz":
         return None if path is None else read_array(path)
     arrays = {name: data.array for name, data in read_arrays(path).items()}

@@ -157,6 +157,7 @@ def import_rules() -> None:
         sequence,
         sizes,
         streaming,
+        unload,
         weights,
         windows,
     )

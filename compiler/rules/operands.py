@@ -11,7 +11,7 @@ from ai8xc.rules.view import LayerView, NetworkView, lowest
 
 @layer_rule("OPERANDS-RANGE", "2.3", limit="2 to {d.max_operands}")
 def number_of_operands(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
-    """{parts} operands are more than the {d.max_operands} of {device}
+    """{parts} operands are not possible, {device} combines 2 to {d.max_operands}
 
     Operands are read one after the other and combined before the result is clamped once.
     """

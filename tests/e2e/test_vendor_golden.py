@@ -65,7 +65,7 @@ CAUSES = {
     "flatten_too_many_pixels": "FLAT-HW",
     "in_dim_too_large": "DIM-MAX",
     "input_exceeds_memory": "IN-MEM",
-    "input_shape_mismatch": "DIM-DATA",
+    "input_shape_mismatch": "INP-DIM|INP-CHAN|DIM-DATA",
     "kernel_shape_mismatch": "KERNEL-WEIGHTS",
     "layer_dims_missing": "SEQ-UNREACHED",
     "link_layer_unsupported": "NET-LINK",

@@ -133,7 +133,7 @@ def test_everything_at_once_with_lines(tmp_path: Path) -> None:
         (HEAD + CONV.replace("3x3", "1x1"), "KERNEL-WEIGHTS"),
         (HEAD + CONV + "    stride: 2\n", "CONV2D-STRIDE"),
         (HEAD + CONV + "    output_pad: 1\n", "OPAD-OTHER"),
-        (HEAD + CONV + "    in_dim: [4, 5]\n", "DIM-DATA"),
+        (HEAD + CONV + "    in_dim: [4, 5]\n", "INP-DIM"),
         (HEAD + CONV + "    operands: 2\n", "OPERANDS-ELT"),
         (HEAD + CONV + "    name: input\n", "NAME-RES"),
         (HEAD + CONV + "    in_sequences: [0]\n", "SEQ-IN-FWD"),

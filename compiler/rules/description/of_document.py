@@ -140,15 +140,6 @@ NET_MAXSPEED = described(
     feature="pll",
     cure="leave the option out; the kernels load a little later, the outputs are the same",
 )
-NET_CLKDIV = described(
-    "NET-CLKDIV",
-    "2.1",
-    "a clock divider of {divider} is more than {d.clocks.max_divider}",
-    "The divider is limited.",
-    "note",
-    title="clock divider",
-    limit="1 to {d.clocks.max_divider}",
-)
 NET_ONESHOT_TIMER = described(
     "NET-ONESHOT-TIMER",
     "2.1",
@@ -168,19 +159,10 @@ NET_OUTPUT_LAST = described(
 NET_RISCV = described(
     "NET-RISCV",
     "2.1",
-    "{what} needs the RISC-V core",
+    "{what} needs the RISC-V core and its cache",
     "Deep sleep and the fast FIFO are the work of the second core, which needs its cache.",
     title="RISC-V core",
-    cure="add `--riscv`, and `--riscv-cache` where it runs from flash",
-)
-NET_SOFTMAX8 = described(
-    "NET-SOFTMAX8",
-    "2.1",
-    "softmax of an 8-bit output",
-    """A softmax is computed in software, from 32-bit values it is more exact: set `output_width:
-    32`.""",
-    "warning",
-    title="softmax of 32 bits",
+    cure="add `--riscv`, and leave `--no-riscv-cache` out",
 )
 NET_SNOOPLOOP = described(
     "NET-SNOOPLOOP",

@@ -15,15 +15,15 @@ INP_FILE = described(
 INP_DTYPE = described(
     "INP-DTYPE",
     "2.2",
-    "the sample holds {dtype}, not integers",
-    "Samples of a description are 8-bit values.",
-    title="integer sample",
+    "the sample holds {dtype}, not numbers",
+    """Samples are integers, in steps of 1/128, or real numbers in the range of the network.""",
+    title="sample of numbers",
     cure="save it as integers: `np.save(file, sample.astype(np.int64))`",
 )
 INP_RANGE = described(
     "INP-RANGE",
     "2.2",
-    "the sample holds {value}, 8 bits are -128 to 127",
+    "the integers of the sample go from {low} to {high}, 8 bits are -128 to 127",
     "Inputs of the accelerator are 8-bit integers.",
     title="8-bit sample",
     limit="-128 to 127",
@@ -54,14 +54,6 @@ INP_SYNTH = described(
     title="synthesised input",
     cure="give a sample instead",
 )
-FIFO_START = described(
-    "FIFO-START",
-    "2.14",
-    "a FIFO feeds layer 0, the network starts at {number}",
-    "See NET-START.",
-    title="FIFO feeds layer 0",
-    cure="start at layer 0, or load the input without FIFO",
-)
 FFIFO_RISCV = described(
     "FFIFO-RISCV",
     "2.14",
@@ -69,38 +61,6 @@ FFIFO_RISCV = described(
     "Only the second core can fill it.",
     title="fast FIFO and RISC-V",
     cure="add `--riscv`, or use `--fifo`, which either core fills",
-)
-MLATOR_32 = described(
-    "MLATOR-32",
-    "2.15",
-    "the byte swapper is not used: the output has 32 bits",
-    "It reorders bytes of 8-bit outputs.",
-    "warning",
-    title="byte swapper, 8 bits",
-)
-MLATOR_4 = described(
-    "MLATOR-4",
-    "2.15",
-    "the byte swapper is not used: {pixels} pixels are no multiple of four",
-    "It reorders four pixels at a time.",
-    "warning",
-    title="byte swapper, pixels of four",
-)
-MLATOR_SMALL = described(
-    "MLATOR-SMALL",
-    "2.15",
-    "the byte swapper is not used for {pixels} pixels",
-    "It reorders four pixels at a time.",
-    "warning",
-    title="byte swapper, four pixels",
-)
-MLATOR_ALIGN = described(
-    "MLATOR-ALIGN",
-    "2.15",
-    "the byte swapper cannot unload this output: {why}",
-    "It reads whole words of aligned processors.",
-    title="byte swapper, alignment",
-    cure="leave `--mlator` out: the core reorders the bytes, with the same outputs",
 )
 KAT_ZERO = described(
     "KAT-ZERO",
