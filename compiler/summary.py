@@ -88,6 +88,10 @@ def parts_of(layer: LayerView) -> Iterator[str]:
         yield layer.weighted.activation
     if layer.streaming:
         yield "streams"
+    if op.mode.readahead:
+        yield "reads ahead"
+    if op.mode.calcx4:
+        yield "four outputs at once"
 
 
 def _operator(layer: LayerView) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ai8xc.ir.core import Graph, Op, make_graph
 from ai8xc.ir.diag import Rejected, declare
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.hardware.kernel_memory import KernelMap
-from ai8xc.passes.hardware.kernels import kernel_counts
+from ai8xc.passes.hardware.kernels import kernel_counts, kernel_shape
 from ai8xc.passes.hardware.layer import HardwareLayer, bits, round_up
 from ai8xc.passes.hardware.network import HardwareNetwork
 from ai8xc.rules.description.of_samples import KAT_DEDUP
@@ -37,9 +37,10 @@ QUAD_GROUP = declare(
 
 FOUR_AT_ONCE = declare(
     "AX404",
-    "`{layer}` computes four outputs at once, which works for 3x3 kernels only",
+    "`{layer}` computes four outputs at once, which works for {what} only",
     """calcx4 and the quad mode of the fast FIFO take the kernels of four outputs from four places
-    at the same column. Only kernels of nine bytes fill whole columns.""",
+    at the same column. Only kernels of nine bytes fill whole columns; and calcx4 counts outputs
+    by processors, four by four, so they fill adjacent ones from a multiple of four on.""",
 )
 
 
@@ -235,10 +236,23 @@ def _check_four_at_once(network: HardwareNetwork) -> None:
         if layer.quad and layer.groups_of(layer.source_processors) != [0]:
             where = ", ".join(map(str, bits(layer.source_processors)))
             findings.append(QUAD_GROUP.at(layer.op, layer=layer.op.name, where=where))
-        if layer.stores_kernels and (layer.quad or layer.calcx4) and layer.taps != 9:
-            findings.append(FOUR_AT_ONCE.at(layer.op, layer=layer.op.name))
+        if layer.stores_kernels and (layer.quad or layer.calcx4):
+            what = _wanted(layer)
+            if what:
+                findings.append(FOUR_AT_ONCE.at(layer.op, layer=layer.op.name, what=what))
     if findings:
         raise Rejected(findings)
+
+
+def _wanted(layer: HardwareLayer) -> str:
+    """Return what a layer lacks to compute four outputs at once, or nothing."""
+    if layer.taps != layer.device.kernel_bytes_per_column:
+        return "3x3 kernels"
+    if layer.depthwise:
+        return "convolutions that are not depthwise"
+    if layer.calcx4 and not kernel_shape(layer).whole:
+        return "outputs that fill adjacent processors from a multiple of four on"
+    return ""
 
 
 def _report_full(layer: HardwareLayer, ctx: PassContext) -> None:

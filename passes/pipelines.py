@@ -48,7 +48,7 @@ _LAYERS: Final[Sequence[tuple[str, str]]] = (
     ("stop-after", "layers have their numbers now, and no place yet"),
     ("insert-copies", "a tensor that no layout serves for all its readers exists twice"),
     ("place-layers", "processors, offsets and kernel columns depend on each other: one search"),
-    ("read-ahead", "places are known, which decide who can"),
+    ("choose-modes", "processors are known; data and kernels still move for layers to run faster"),
     ("check-placement", "a second opinion follows every byte before registers are made of it"),
 )
 
@@ -56,6 +56,7 @@ _REPLACE: Final[Sequence[tuple[str, str]]] = (
     ("forget-placement", "what follows chooses places for layers that have none"),
     ("insert-copies", "a tensor that no layout serves for all its readers exists twice"),
     ("place-layers", "processors, offsets and kernel columns depend on each other: one search"),
+    ("choose-modes", "processors are known; data and kernels still move for layers to run faster"),
     ("check-rules", "the modes that the placement chose have rules of their own"),
     ("check-placement", "a second opinion follows every byte before registers are made of it"),
 )

@@ -17,9 +17,9 @@ from ai8xc.passes.layers import streams
 from ai8xc.passes.placement.bounds import bytes_bound
 from ai8xc.passes.placement.kernels import is_grouped
 from ai8xc.passes.placement.messages import explain, streaming
+from ai8xc.passes.placement.places import read_offset
 from ai8xc.passes.placement.problem import Conflict, Problem, state
 from ai8xc.passes.placement.search import Search, Solution
-from ai8xc.passes.placement.tensors import WORD
 
 
 @register
@@ -163,13 +163,11 @@ def _place(layer: ai8x.Layer, problem: Problem, solution: Solution, number: int)
     assert slots is not None
     step = problem.step(first)
     alone = slots[0].step is None
-    tensor = problem.tensors[first]
-    skipped = layer.crop[0] * first.type.shape[3] * tensor.passes * step * WORD
     out = problem.tensors[layer]
     return ai8x.Place(
         Mask(problem.source_mask(layer, solution.starts)),
         Mask(out.mask(solution.starts[layer])),
-        in_offset=offsets[first] + skipped,
+        in_offset=read_offset(layer, problem, offsets),
         out_offset=offsets[layer],
         read_gap=step - 1 if alone else 0,
         write_gap=problem.step(layer) - 1,

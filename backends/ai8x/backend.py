@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from ai8xc.backends.ai8x import lower_to_reg as _lower_to_reg  # noqa: F401 - makes the pass known
@@ -17,6 +18,7 @@ from ai8xc.ir.passes import PassContext
 from ai8xc.ir.prove import feed
 from ai8xc.passes.hardware.network import HardwareNetwork
 from ai8xc.passes.hardware.sample import Sample, SampleSums
+from ai8xc.passes.pipelines import PIPELINES
 
 
 class Ai8xBackend(Backend):
@@ -29,9 +31,16 @@ class Ai8xBackend(Backend):
     emits: ClassVar[frozenset[str]] = frozenset({"c", "registers", "yaml"})
 
     def as_vendor(self, pipeline: str) -> str:
-        """Return passes that place kernels as the vendor's tool does."""
+        """Return passes that place kernels as the vendor's tool does.
+
+        No layer computes four outputs at once: the tool may store two of their kernels in one
+        column.
+        """
         if "allocate-kernels" in pipeline:
             return pipeline
+        for name in ("layers", "replace"):
+            pipeline = re.sub(rf"\b{name}\b", PIPELINES[name], pipeline)
+        pipeline = pipeline.replace("choose-modes", "choose-modes{calcx4=false}")
         return pipeline.replace("allocate-biases", ALLOCATE)
 
     def emit(self, kind: str, graph: Graph, ctx: PassContext, out: Output) -> None:

@@ -5,9 +5,12 @@ With the tables in the C headers this is all that is needed to run the project o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ai8xc.backends.ai8x.c_tables import input_number
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.dialects.reg import Program, Unload
+from ai8xc.passes.cycle_bound import lower_bounds
 from ai8xc.passes.estimate_cycles import Estimate, estimate
 from ai8xc.passes.hardware.layer import HardwareLayer
 from ai8xc.passes.hardware.network import HardwareNetwork
@@ -23,13 +26,15 @@ def facts(
     """
     program = project.program
     estimated = estimate(network.graph, network.device) if network else None
+    bounds = lower_bounds(network.graph, network.device) if network else None
     return {
         "name": project.name,
         "device": program.device,
         "network": _network(program),
         "memory": _memory(project),
-        "layers": _layers(network, sums, estimated) if network else [],
+        "layers": _layers(network, sums, estimated, bounds) if network else [],
         "cycles": _cycles(estimated) if estimated else None,
+        "least_cycles": sum(bounds) if bounds else None,
         "program": {"express": project.express, "functions": _functions(program)},
     }
 
@@ -43,7 +48,10 @@ def _functions(program: Program) -> list[dict[str, object]]:
 
 
 def _layers(
-    network: HardwareNetwork, sums: SampleSums | None, estimated: Estimate | None
+    network: HardwareNetwork,
+    sums: SampleSums | None,
+    estimated: Estimate | None,
+    bounds: Sequence[int] | None,
 ) -> list[dict[str, object]]:
     found = [_layer(layer) for layer in network.sequence]
     for layer, entry in zip(network.sequence, found, strict=True):
@@ -52,6 +60,9 @@ def _layers(
     if estimated is not None:
         for entry, of in zip(found, estimated.layers, strict=True):
             entry |= {"cycles": of.total, "macs": of.macs, "dominated_by": of.cycles.dominating}
+    if bounds is not None:
+        for entry, least in zip(found, bounds, strict=True):
+            entry["least_cycles"] = least
     return found
 
 
@@ -82,6 +93,8 @@ def _layer(layer: HardwareLayer) -> dict[str, object]:
         "read_gap": place.read_gap,
         "write_gap": place.write_gap,
         "weight_bits": layer.weighted.weight_bits if layer.weighted else None,
+        "readahead": layer.op.mode.readahead,
+        "calcx4": layer.calcx4,
         "kernel_start": place.kernel_start,
         "bias_group": place.bias_group,
         "bias_start": place.bias_start,

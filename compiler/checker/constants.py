@@ -34,20 +34,28 @@ class ConstantMemories:
         passes = -(-layer.in_shape[0] // device.processors)
         taps = _taps(layer, device)
         low = start + skipped_lanes(place) * taps * passes // device.kernel_bytes_per_column
-        key = (_content(layer.weight), place.processors, place.output_processors, start)
+        ranges = [(low, start + count)]
+        if layer.mode.calcx4:
+            ranges = _quarters(layer, place, device)
+        lies = (place.processors, place.output_processors, start, layer.mode.calcx4)
+        key = (_content(layer.weight), *lies)
         if key in self.shared:
             return
         self.shared.add(key)
         for processor in range(self.device.processors):
             if not place.processors >> processor & 1:
                 continue
-            if start + count > self.device.kernel_columns_of(processor):
-                raise WrongError(f"kernel columns {start} to {start + count - 1} do not exist")
-            row = self.columns[processor, low : start + count]
-            if row.any():
-                column = low + int(np.flatnonzero(row)[0])
-                raise WrongError(f"kernel column {column} of processor {processor} is taken")
-            row[:] = True
+            for first, end in ranges:
+                self._take(processor, first, end)
+
+    def _take(self, processor: int, first: int, end: int) -> None:
+        if end > self.device.kernel_columns_of(processor):
+            raise WrongError(f"kernel columns {first} to {end - 1} do not exist")
+        row = self.columns[processor, first:end]
+        if row.any():
+            column = first + int(np.flatnonzero(row)[0])
+            raise WrongError(f"kernel column {column} of processor {processor} is taken")
+        row[:] = True
 
     def take_biases(self, layer: ai8x.Weighted, place: ai8x.Place) -> None:
         """Mark the bias bytes of a layer; equal ones at the same place may be shared."""
@@ -55,6 +63,8 @@ class ConstantMemories:
             return
         group, start = place.bias_group, place.bias_start
         end = start + layer.type.shape[1] + skipped_lanes(place) * passes_out(layer, self.device)
+        if layer.mode.calcx4 and start % 4:
+            raise WrongError(f"biases of four outputs at once begin at byte {start}")
         key = (_content(layer.bias), group, start)
         if key in self.shared:
             return
@@ -91,6 +101,26 @@ def _kernel_columns(layer: ai8x.Weighted, place: ai8x.Place, device: Device) -> 
         kernels = passes_in if is_grouped(layer) else (span + skipped) * turns * passes_in
         extra = 0
     return -(-(kernels * taps * bits + 8 * extra) // 72)
+
+
+def _quarters(layer: ai8x.Weighted, place: ai8x.Place, device: Device) -> list[tuple[int, int]]:
+    """Return the columns of a layer that computes four outputs at once (registers.md, 11.8).
+
+    Output o is number o // 4 in the memory o % 4; the start counts in all four at once.
+    """
+    out, start = place.output_processors, place.kernel_start or 0
+    lowest = (out & -out).bit_length() - 1
+    lanes = out.bit_count()
+    if out >> lowest != (1 << lanes) - 1 or lowest % 4 or layer.type.shape[1] % lanes:
+        raise WrongError("four outputs at once need adjacent processors from a multiple of four")
+    if _taps(layer, device) != device.kernel_bytes_per_column or is_grouped(layer):
+        raise WrongError("four outputs at once need 3x3 kernels of all channels")
+    kernels = layer.type.shape[1] // 4 * -(-layer.in_shape[0] // device.processors)
+    first, count = start // 4, -(-kernels * layer.weight_bits // 8)
+    size = device.kernel_instance_columns
+    if first + count > size:
+        raise WrongError(f"kernels of every fourth output end in column {first + count} of {size}")
+    return [(first + size * memory, first + size * memory + count) for memory in range(4)]
 
 
 def _taps(layer: ai8x.Weighted, device: Device) -> int:

@@ -36,7 +36,11 @@ if TYPE_CHECKING:
         html: Path | None
 
 
-KEYS = ("tool", "name", "device", "network", "memory", "layers", "cycles")
+KEYS = ("tool", "name", "device", "network", "memory", "layers", "cycles", "least_cycles")
+
+MODES = (("readahead", "reads ahead"), ("calcx4", "four at once"))
+"""Modes of layers, and what the table says."""
+
 NAME_WIDTH = 40
 
 NUMBERS = (0, 5, 6, 7)
@@ -142,6 +146,9 @@ def _tables(shown: Mapping[str, Any]) -> Iterator[str]:
         yield f"{text} ({rate:.1f} a cycle, {most})"
         weights, inputs = cycles["weight_words"], cycles["input_words"]
         yield f"to load  {weights} words of weights, {inputs} of input"
+    elif shown.get("least_cycles"):
+        yield f"cycles  at least {shown['least_cycles']}: one output a cycle, or four at once"
+        yield f"        reading comes on top; no measured cycles of {shown['device']} are known"
     if "replaced" in shown:
         yield ""
         both = [shown["replaced"][when] for when in ("before", "after")]
@@ -156,14 +163,15 @@ def _row(layer: Mapping[str, Any], total: int | None) -> tuple[str, ...]:
     name = ", ".join(layer["nodes"]) or layer["name"]
     short = name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"
     cycles = layer.get("cycles")
+    least = layer.get("least_cycles")
     share = f"{100 * cycles / total:.0f} %" if cycles is not None and total else ""
     return (
         str(layer["number"]),
         short,
-        layer["operation"],
+        ", ".join([layer["operation"], *(told for mode, told in MODES if layer.get(mode))]),
         "x".join(map(str, layer["shape"])),
         f"{layer['weight_bits']} bits" if layer["weight_bits"] else "",
-        "" if cycles is None else str(cycles),
+        str(cycles) if cycles is not None else f">= {least}" if least is not None else "",
         share,
         f"{layer['macs'] / cycles:.1f}" if cycles else "",
         layer.get("dominated_by") or "",

@@ -160,6 +160,8 @@ def _layer(layer: HardwareLayer) -> Json:
         "operation": op.opcode.removeprefix("ai8x."),
         "detail": detail(op),
         "streaming": layer.streaming,
+        "readahead": op.mode.readahead,
+        "calcx4": layer.calcx4,
         "input": list(op.in_shape),
         "output": list(layer.out_shape),
         "passes": layer.passes,

@@ -237,6 +237,13 @@ _HEADS = (
 )  # fmt: skip
 
 
+_MODES = (
+    ("streaming", "streams"),
+    ("readahead", "reads ahead"),
+    ("calcx4", "four outputs at once"),
+)
+
+
 def _layers(report: Json) -> Markup:
     head = tag("tr", *(tag("th", name, scope="col") for name in _HEADS))
     rows = [_layer(i, layer) for i, layer in enumerate(get.records(report, "layers"))]
@@ -255,7 +262,7 @@ def _layer(number: int, layer: Json) -> Markup:
     cells = (
         joined(tag("i", class_=f"chip {colour(number)}"), str(number)),
         get.text(layer, "name"),
-        what + (", streams" if layer.get("streaming") else ""),
+        ", ".join([what, *(told for mode, told in _MODES if layer.get(mode))]),
         get.dims(layer, "input") + (f" ({passes} passes)" if passes > 1 else ""),
         get.dims(layer, "output"),
         weights,

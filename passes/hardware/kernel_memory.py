@@ -13,8 +13,8 @@ import numpy as np
 
 from ai8xc.device import Device
 from ai8xc.ir.types import Array
-from ai8xc.passes.hardware.kernels import Block, kernel_blocks
-from ai8xc.passes.hardware.layer import HardwareLayer, bits, ceil_div
+from ai8xc.passes.hardware.kernels import Block, kernel_blocks, kernel_shape, quartered
+from ai8xc.passes.hardware.layer import HardwareLayer, bits
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def stored_columns(layer: HardwareLayer, start: int) -> Iterator[Column]:
             yield from _dealt_to_groups(layer, start, numbers, block)
             continue
         logical = start + numbers
-        columns = _dealt_to_instances(layer, start, logical) if layer.calcx4 else logical
+        columns = _dealt_to_instances(layer, start, logical) if quartered(layer) else logical
         for processor, data in zip(bits(layer.processors), block.data, strict=True):
             yield Column(processor, columns, logical, data)
 
@@ -53,15 +53,17 @@ def _dealt_to_groups(
 
 
 def _dealt_to_instances(layer: HardwareLayer, start: int, columns: Array) -> Array:
-    """Return the columns of a calcx4 layer: each quarter of its outputs in its own instance."""
+    """Return the columns of a calcx4 layer: each quarter of its outputs in its own instance.
+
+    Source: register description, section 11.8. What reaches past the fourth instance is beyond
+    the memory: the instances of large processors are not used so.
+    """
     device = layer.device
-    kernels = layer.passes * layer.out_shape[0] * 9 * layer.weight_bits // (layer.taps * 8)
-    quarter = max(ceil_div(kernels, 4), 1)
-    instance, rest = np.divmod(columns - start, quarter)
-    large = columns >= device.kernel_columns
-    size = np.where(large, device.kernel_instance_columns_large, device.kernel_instance_columns)
-    base = np.where(large, device.kernel_columns, 0)
-    return np.asarray(base + instance * size + start // 4 + rest)
+    instance, rest = np.divmod(columns - start, max(kernel_shape(layer).quarter, 1))
+    at = start // 4 + rest
+    outside = (at >= device.kernel_instance_columns) | (instance > 3)
+    found = instance * device.kernel_instance_columns + at
+    return np.asarray(np.where(outside, device.kernel_columns_large, found))
 
 
 class KernelMap:

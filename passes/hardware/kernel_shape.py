@@ -28,7 +28,8 @@ class KernelShape:
 
     `mask` are the processors that hold the output, `per_memory` of which share a memory. `values`
     are the weights that a matrix on several pixels has for one output and processor, else 0.
-    `quad` kernels are dealt out to four groups of processors.
+    `quad` kernels are dealt out to four groups of processors, `quartered` ones (calcx4) to four
+    memories.
     """
 
     bits: int
@@ -40,6 +41,7 @@ class KernelShape:
     values: int = 0
     depthwise: bool = False
     quad: bool = False
+    quartered: bool = False
     column_bytes: int = 9
 
     @cached_property
@@ -72,6 +74,19 @@ class KernelShape:
         """Outputs of the last pass that do not exist."""
         return self.out_passes * self.lanes - self.outputs
 
+    @property
+    def whole(self) -> bool:
+        """Whether the outputs fill adjacent processors from a multiple of four on, four by four."""
+        adjacent = self.mask >> self._first == (1 << self.lanes) - 1
+        return adjacent and not (self.skipped or self.lanes % 4 or self.absent)
+
+    @cached_property
+    def quarter(self) -> int:
+        """Columns of every fourth output: each quarter of a quartered layer fills whole columns."""
+        kernels = self.outputs // 4 * self.passes
+        size = -(-kernels // self.per_byte) * self.taps
+        return -(-size // self.column_bytes)
+
     @cached_property
     def counts(self) -> KernelCounts:
         """The counts of the registers, and the columns that the vendor counts."""
@@ -96,9 +111,12 @@ class KernelShape:
     def stored(self) -> int:
         """Columns from the layer's start to the last one written: at least what is counted.
 
-        Narrow depthwise kernels take the bytes of wide ones, and so does an odd output; an absent
+        Quartered layers have as many in each of four memories as a quarter of these. Narrow
+        depthwise kernels take the bytes of wide ones, and so does an odd output; an absent
         output of a matrix takes a byte (register description, section 4.3, occupied words).
         """
+        if self.quartered:
+            return 4 * self.quarter
         if self.depthwise:
             slots = self.passes * (self.per_byte + self.skipped)
         elif self.values:

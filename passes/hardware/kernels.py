@@ -32,8 +32,15 @@ def kernel_shape(layer: HardwareLayer) -> KernelShape:
         flat_values(layer) if layer.flatten else 0,
         layer.depthwise,
         layer.quad,
+        quartered(layer),
         layer.device.kernel_bytes_per_column,
     )
+
+
+def quartered(layer: HardwareLayer) -> bool:
+    """Whether every fourth output has its kernels in a memory of its own."""
+    whole_columns = layer.taps == layer.device.kernel_bytes_per_column
+    return layer.calcx4 and whole_columns and not layer.depthwise
 
 
 def kernel_counts(layer: HardwareLayer) -> KernelCounts:
@@ -67,6 +74,8 @@ def kernel_blocks(layer: HardwareLayer) -> list[Block]:
     """
     kernels, asked = _depthwise(layer) if layer.depthwise else _by_output(layer)
     per_byte = 8 // layer.weight_bits
+    if quartered(layer):
+        kernels, asked = _in_quarters(layer, kernels)
     rest = -len(asked) % per_byte
     kernels, asked = _padded(kernels, rest), np.append(asked, [False] * rest)
     grouped = kernels.reshape(layer.lanes, -1, per_byte, layer.taps)
@@ -123,6 +132,16 @@ def _depthwise(layer: HardwareLayer) -> tuple[Array, Array]:
 
 def _padded(kernels: Array, count: int) -> Array:
     return np.pad(kernels, ((0, 0), (0, count), (0, 0)))
+
+
+def _in_quarters(layer: HardwareLayer, kernels: Array) -> tuple[Array, Array]:
+    """Return the kernels, each quarter of them filled up to whole columns: all are asked for."""
+    size = layer.out_shape[0] // 4 * layer.passes
+    quarters = kernels[:, : 4 * size].reshape(layer.lanes, 4, size, layer.taps)
+    rest = -size % (8 // layer.weight_bits)
+    filled = np.pad(quarters, ((0, 0), (0, 0), (0, rest), (0, 0)))
+    filled = filled.reshape(layer.lanes, -1, layer.taps)
+    return filled, np.ones(filled.shape[1], bool)
 
 
 def _joined(values: Array, bits_each: int) -> Array:

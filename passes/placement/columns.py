@@ -5,11 +5,15 @@ Strip packing: a layer needs so many columns, from the same one on, on each of i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ai8xc.device import Device
 from ai8xc.passes.placement.intervals import lowest_free
+
+MEMORIES: Final = 4
+"""Memories of a processor that hold the kernels of four outputs at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,18 +21,34 @@ class Strip:
     """The kernels of a layer: columns needed on each processor in `mask`.
 
     `numbers` are those of the layer and of all others that have the same kernels. `within`: all
-    columns lie in one physical memory (depthwise layers, rule WMEM-DW).
+    columns lie in one physical memory (depthwise layers, rule WMEM-DW). `quartered`: a quarter of
+    the columns lies in each of the four memories, from the same place on (calcx4).
     """
 
     numbers: tuple[int, ...]
     mask: int
     columns: int
     within: bool = False
+    quartered: bool = False
+
+    def pieces(self, device: Device) -> Sequence[tuple[int, int]]:
+        """Return the ranges of columns that it takes, from its place on."""
+        if not self.quartered:
+            return ((0, self.columns),)
+        size, length = device.kernel_instance_columns, self.columns // MEMORIES
+        return tuple((size * memory, size * memory + length) for memory in range(MEMORIES))
+
+    def limit(self, device: Device) -> int:
+        """Return where the first of these ranges ends at the latest."""
+        return device.kernel_instance_columns if self.quartered else capacity(device, self.mask)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """A solution: the first column of each layer, columns in use, and columns too many."""
+    """A solution: the first column of each layer, columns in use, and columns too many.
+
+    Quartered layers count as if all their columns lay in one memory.
+    """
 
     of: Mapping[int, int]
     highest: int
@@ -80,22 +100,35 @@ def _first_fit(order: Sequence[Strip], device: Device) -> Columns:
     places: list[tuple[Strip, int]] = []
     for strip in order:
         taken = [
-            (start - strip.columns, start + other.columns)
+            interval
             for other, start in places
             if other.mask & strip.mask
+            for interval in _forbidden(strip, other, start, device)
         ]
         places.append((strip, _place(strip, taken, device)))
-    ends = [start + strip.columns for strip, start in places]
-    excess = sum(
-        max(0, end - capacity(device, strip.mask))
-        for (strip, _), end in zip(places, ends, strict=True)
-    )
-    starts = {number: start for strip, start in places for number in strip.numbers}
+    excess = 0
+    for strip, start in places:
+        first, end = strip.pieces(device)[0]
+        excess += max(0, start + end - first - strip.limit(device))
+    ends = [start * _step(strip) + strip.columns for strip, start in places]
+    starts = {n: start * _step(s) for s, start in places for n in s.numbers}
     return Columns(starts, max(ends, default=0), excess)
 
 
+def _step(strip: Strip) -> int:
+    """Columns that a start counts: quartered layers count in all memories at once."""
+    return MEMORIES if strip.quartered else 1
+
+
+def _forbidden(strip: Strip, other: Strip, start: int, device: Device) -> Iterator[tuple[int, int]]:
+    """Yield where a strip cannot lie (open intervals) when another lies at `start`."""
+    for low, high in strip.pieces(device):
+        for first, end in other.pieces(device):
+            yield start + first - high, start + end - low
+
+
 def _place(strip: Strip, taken: Sequence[tuple[int, int]], device: Device) -> int:
-    step = device.kernel_alignment
+    step = 1 if strip.quartered else device.kernel_alignment
     start = lowest_free(0, taken, step)
     while strip.within and not _one_memory(strip, start, device):
         start = lowest_free(_next_memory(start, device), taken, step)

@@ -41,5 +41,6 @@ def kernel_columns(layer: ai8x.Layer, device: Device, bits: int | None = None) -
         (1 << lanes_of(outputs, device)) - 1,
         values=values,
         depthwise=is_grouped(layer),
+        quartered=layer.mode.calcx4,
         column_bytes=device.kernel_bytes_per_column,
     ).stored

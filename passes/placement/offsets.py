@@ -57,8 +57,14 @@ class Block:
 
     def forbidden(self, other: Block, base: int, problem: Problem) -> Iterator[tuple[int, int]]:
         """Yield where this block cannot lie (open intervals) when `other` lies at `base`."""
+        part = problem.device.data_subinstance_bytes
         for mine in self.parts:
             for theirs in other.parts:
+                one, two = mine.tensor.op, theirs.tensor.op
+                if problem.ahead and (problem.apart(one, two) or problem.apart(two, one)):
+                    low, high = base + theirs.low, base + theirs.high
+                    low, high = low // part * part, -(-high // part) * part
+                    yield low - mine.high, high - mine.low
                 if not mine.meets(theirs):
                     continue
                 low, high = base + theirs.low - mine.high, base + theirs.high - mine.low

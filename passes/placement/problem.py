@@ -8,6 +8,7 @@ Source: memory description, sections 3.1 and 3.2.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import gcd
@@ -66,7 +67,8 @@ class Problem:
     """Tensors by op, their ties and steps; `layers` are in order of execution.
 
     `bits` are widths of weights to try instead of those that layers have. `in_place`: layers may
-    write over their own input, where they provably have read it.
+    write over their own input, where they provably have read it. `ahead` are those that read the
+    next data while they compute: they write to other parts of the memories than they read from.
     """
 
     device: Device
@@ -77,6 +79,20 @@ class Problem:
     steps: dict[Op, int] = field(default_factory=dict)
     bits: Mapping[ai8x.Layer, int] = field(default_factory=dict)
     in_place: bool = False
+    ahead: AbstractSet[Op] = frozenset()
+
+    def apart(self, source: Op, target: Op) -> bool:
+        """Whether a layer that reads ahead reads the one and writes the other."""
+        return target in self.ahead and source in target.operands
+
+    def separable(self, layer: ai8x.Layer) -> bool:
+        """Whether a layer's input and output can lie in different parts of the data memories."""
+        part = self.device.data_subinstance_bytes
+        taken = -(-self.tensors[layer].extent(self.step(layer)) // part)
+        root = self.offsets.find(layer)[0]
+        taken += max(-(-self.tensors[x].extent(self.step(x)) // part) for x in layer.xs)
+        tied = any(self.offsets.find(x)[0] is root for x in layer.xs)
+        return not tied and taken * part <= self.device.data_memory_bytes
 
     def distance(self, source: Op, target: Op) -> int | None:
         """Return by how many bytes the output of a layer must begin in front of its input.
@@ -141,7 +157,8 @@ def state(
     """
     layers = ai8x.layers(graph.ops)
     tensors = tensors_of(graph, layers, device, chw)
-    problem = Problem(device, layers, tensors, in_place=in_place)
+    ahead = frozenset(layer for layer in layers if layer.mode.readahead)
+    problem = Problem(device, layers, tensors, in_place=in_place, ahead=ahead)
     for op, tensor in problem.tensors.items():
         gapless = isinstance(op, Input) or tensor.buffer  # loaded or streamed
         if tensor.lead or tensor.tail or gapless:

@@ -89,12 +89,13 @@ class Search:
             if self.needs[number]:
                 mask = self.problem.source_mask(layer, starts)
                 target = self.problem.tensors[layer].mask(starts[layer])
-                key = (mask, target, self.problem.kernel_key(layer))
+                key = (mask, target, (self.problem.kernel_key(layer), layer.mode.calcx4))
                 found.setdefault(key, []).append(number)
         strips = []
         for (mask, _, _), numbers in found.items():
             first = layers[numbers[0]]
-            strips.append(Strip(tuple(numbers), mask, self.needs[numbers[0]], is_grouped(first)))
+            needed, four = self.needs[numbers[0]], first.mode.calcx4
+            strips.append(Strip(tuple(numbers), mask, needed, is_grouped(first), four))
         return strips
 
     @cached_property
