@@ -5,6 +5,7 @@ Source: memory description, sections 1.7 and 1.9.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -44,6 +45,17 @@ FOUR_AT_ONCE = declare(
 )
 
 
+MOVED = declare(
+    "AX406",
+    "the kernels of `{layer}` lie from column {start} on, not from column {refused} as the vendor "
+    "has them: {why}",
+    """The vendor's tool looks for free columns without regard to where layers that compute four
+    outputs at once really store theirs, so that two kernels may share a column and one of them is
+    lost. Here kernels go where all of their columns are free.""",
+    severity="note",
+)
+
+
 @register
 @dataclass(frozen=True)
 class AllocateKernels(Pass):
@@ -71,10 +83,12 @@ class AllocateKernels(Pass):
         for layer in _order(network):
             if not layer.stores_kernels or layer in shared:
                 continue
-            start = self._place(layer, network, columns)
+            start, refused = self._place(layer, network, columns)
             if start is None:
                 _report_full(layer, ctx)
                 return graph
+            if refused is not None:
+                _report_moved(layer, refused, start, starts, ctx)
             starts[layer] = start
             columns.take(layer, start)
         starts |= {layer: starts[original] for layer, original in shared.items()}
@@ -84,20 +98,28 @@ class AllocateKernels(Pass):
 
     def _place(
         self, layer: HardwareLayer, network: HardwareNetwork, columns: KernelMap
-    ) -> int | None:
+    ) -> tuple[int | None, int | None]:
+        """Return the first column, and that of the vendor where it cannot be that one."""
+        refused = None
+        for start in self._searched(layer, network, columns):
+            if columns.accepts(layer, start):
+                return start, refused
+            refused = start if refused is None else refused
+        return None, refused
+
+    def _searched(
+        self, layer: HardwareLayer, network: HardwareNetwork, columns: KernelMap
+    ) -> Iterator[int]:
         if _may_search_down(layer) and not _follows_plain(layer, network):
             start = _search_down(layer, columns)
-            if start is not None and columns.accepts(layer, start):
-                return start
+            if start is not None:
+                yield start
         factor = 4 if _follows_plain(layer, network) else 1
         step = layer.device.kernel_alignment
         found = _search_up(layer, columns, round_up(self.start, step))
         while found is not None:
-            start = round_up(factor * found, step)
-            if columns.accepts(layer, start):
-                return start
+            yield round_up(factor * found, step)
             found = _search_up(layer, columns, found + step)
-        return None
 
 
 def replace_places(graph: Graph, changes: dict[Layer, dict[str, object]]) -> Graph:
@@ -253,6 +275,24 @@ def _wanted(layer: HardwareLayer) -> str:
     if layer.calcx4 and not kernel_shape(layer).whole:
         return "outputs that fill adjacent processors from a multiple of four on"
     return ""
+
+
+def _report_moved(
+    layer: HardwareLayer,
+    refused: int,
+    start: int,
+    starts: Mapping[HardwareLayer, int],
+    ctx: PassContext,
+) -> None:
+    why = "some of them would lie outside the memory"
+    for other, at in starts.items():
+        columns = KernelMap(layer.device)
+        columns.take(other, at)
+        if not columns.accepts(layer, refused):
+            why = f"there they would overwrite kernels of `{other.op.name}`"
+            break
+    name = layer.op.name
+    ctx.report(MOVED.at(layer.op, layer=name, start=start, refused=refused, why=why))
 
 
 def _report_full(layer: HardwareLayer, ctx: PassContext) -> None:

@@ -30,7 +30,7 @@ if os.environ.get("CI"):
 TEXT_FOLDERS = (TESTS / "golden", TESTS / "errors")
 RUN = "// RUN: ai8xc "
 CHECK = re.compile(r"^\s*// CHECK(-[A-Z]+)?(\{.*\})?:", re.MULTILINE)
-EXPECTED = re.compile(r"// (error|warning): (\S+) ?(.*?)(?=\s*// (?:error|warning): |$)")
+EXPECTED = re.compile(r"// (error|warning|note): (\S+) ?(.*?)(?=\s*// (?:error|warning|note): |$)")
 LINE = re.compile(r"^[^:`]*:(\d+)(?::\d+)?(?:: |$)")
 
 
@@ -151,7 +151,7 @@ def reported_finding(found: dict[str, str]) -> Finding:
 
 
 def compare(wanted: list[Finding], outcome: Outcome) -> None:
-    """Findings must be those expected; warnings only where the file expects any."""
+    """Findings must be those expected; warnings and notes only where the file has any."""
     counted = {"error"} | {finding.severity for finding in wanted}
     open_ = [finding for finding in outcome.reported if finding.severity in counted]
     missing = []

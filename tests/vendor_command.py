@@ -37,11 +37,12 @@ def typed(flags: list[str]) -> list[str]:
 
 @dataclass
 class Outcome:
-    """What the command did: exit code, errors (rule, names in the text), files."""
+    """What the command did: exit code, errors (rule, names in the text), all rules told, files."""
 
     code: int
     text: str
     errors: list[tuple[str, list[str]]] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
     functions: dict[str, list[Any]] = field(default_factory=dict)
     arrays: dict[str, Array] = field(default_factory=dict)
 
@@ -80,6 +81,7 @@ def compiled(
             for d in told
             if d["severity"] == "error"
         ]
+        outcome.told = {d["rule"] for d in told}
     if result.exit_code == 0:
         content = json.loads((work / "out" / "registers.json").read_text())
         outcome.functions = {f["name"]: f["writes"] for f in content["functions"]}

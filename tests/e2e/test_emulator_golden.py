@@ -7,37 +7,9 @@ every feature; `--golden-all` runs all programs.
 import re
 
 import golden_corpus
-from golden_differences import REPORTED
+from golden_differences import REPORTED, defect
 
 from ai8xc.backends.emulator import Emulator
-
-BOTH = ("MAX78000", "MAX78002")
-LARGE = ("MAX78002",)
-
-# Accepted programs that cannot give their known answer: name, devices, cause (golden README).
-DEFECTS = [
-    (r".*__zero-unused", BOTH, "the option clears registers of the last layer"),
-    (r"test-cifar10-chw\+bias", BOTH, "output map with holes and bias"),
-    (r"test-fifostream-cifar-hwc\+bias__fifo", BOTH, "output map with holes and bias"),
-    (r"test-fifostream-group-notvga64x48-hwc__fifo", BOTH, "two channels are never pushed"),
-    (r"test-fifostream-group-notvga64x48-hwc__ffifo-rv", BOTH, "two channels are never pushed"),
-    (r"test-fifostream-group-notvga64x48-hwc__ffquad-rv", BOTH, "two channels are never pushed"),
-    (r"test-fifo-hwc__ffquad-rv", BOTH, "quad start layer with 1x1 kernels"),
-    (r"test-multilayer-eltwise", BOTH, "the answer splits channels, the registers pixels"),
-    (r"test-ffsx4-cifar10-hwc__ffquad-rv", LARGE, "two kernels at one address"),
-    (r"test-ffsx4readahead-nopad-multipass5-w8__ffifo-rv", LARGE, "two kernels at one address"),
-    (r"test-fifostream-x4-cifar-hwc__fifo", LARGE, "two kernels at one address"),
-    (r"test-fifostream-x4-cifar-hwc-128x128__fifo", LARGE, "two kernels at one address"),
-    (r"test-mpadd-128__calcx4", LARGE, "two kernels at one address"),
-]
-
-
-def defect(entry):
-    """Why the program cannot give its known answer, None when it can."""
-    for name, devices, cause in DEFECTS:
-        if entry.device in devices and re.fullmatch(name, entry.name):
-            return cause
-    return None
 
 
 def always(entry):

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import yaml
 from golden_differences import (
+    DEFECTS,
     DELIBERATE,
     LARGER_THAN_THE_CHIP,
     REFUSED,
@@ -124,6 +125,8 @@ ACCEPTED = [
 def pytest_generate_tests(metafunc):
     own = golden_corpus.own_entries()
     golden_corpus.give_entries(metafunc, sample, own)
+    if "row" in metafunc.fixturenames:
+        metafunc.parametrize("row", DEFECTS, ids=lambda row: row[0])
     if "verdict" in metafunc.fixturenames:
         every = metafunc.config.getoption("--golden-all")
         metafunc.parametrize("verdict", list(verdicts(every=every)))
