@@ -175,6 +175,25 @@ def test_refused_for_the_same_cause(verdict, tmp_path, record_property):
     assert any(re.fullmatch(wanted, rule) for rule in told), found.errors
 
 
+def test_defects_of_the_vendor_are_told(row, tmp_path):
+    """Each of the 27 programs that cannot work is refused or corrected, and the user is told."""
+    name, devices, _, rule = row
+    entries = [
+        entry
+        for entry in golden_corpus.entries()
+        if entry.device in devices and re.fullmatch(name, entry.name)
+    ]
+    if golden_corpus.golden_folder() is None:
+        pytest.skip("no vectors: set AI8XC_GOLDEN or provide ../shared/golden")
+    assert entries
+    for entry in entries:
+        case = json.loads((entry.path / "case.json").read_text())
+        found = compiled(entry.path, case, tmp_path)
+        assert rule in found.told
+        assert found.code == (1 if rule in found.rules else 0), found.text
+        assert found.code or wrong_on_emulator(case, found) == 0
+
+
 def layer_name(path, case, number):
     """What a layer is called in messages: its name in the description, or its number."""
     layers = yaml.safe_load(Given(path, case).yaml.read_text())["layers"]
