@@ -31,9 +31,10 @@ def command(*, run: Path, output: Path, checkpoint: Path | None) -> None:
     """Export what was trained in the folder RUN.
 
     `.pt2` is a torch program with the integers of the device, which `ai8xc compile` takes as they
-    are; `.onnx` the network in real numbers; `.pth.tar` a checkpoint with integers for the
-    vendor's tools; `.yaml` a description of the placed network for them, with the checkpoint that
-    goes with it beside it; `.safetensors` the weights alone; `.npz` the test samples and labels.
+    are; `.onnx` the network in real numbers, `.qdq.onnx` with those integers; `.pth.tar` a
+    checkpoint with integers for the vendor's tools; `.yaml` a description of the placed network for
+    them, with the checkpoint that goes with it beside it; `.safetensors` the weights alone; `.npz`
+    the test samples and labels.
     """
     with reporting(Report(run.name, effect="nothing was written")) as report, absent_libraries():
         from ai8xc.files import write_files

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from ai8xc.driver import Options, compile_graph, load_module  # noqa: E402 - torch may be absent
+from ai8xc.driver import Options, compile_graph, load, load_module  # noqa: E402 - torch may be absent
 from ai8xc.ir.interp import run  # noqa: E402
-from ai8xc.training import layers  # noqa: E402
+from ai8xc.training import export, layers  # noqa: E402
 from ai8xc.training.models import MODELS, device_part  # noqa: E402
 
 COUNTS = {
@@ -115,3 +117,43 @@ def test_the_whole_road(name: str) -> None:
     options = Options(info.device, sample=x, emit=frozenset({"c"}), prove=told.append)
     assert "cnn.c" in compile_graph(graph, options).files
     assert "lower-to-reg" in told[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"), [("ai85netextrasmall", 8), ("ai85netextrasmall", 4), ("ai85ressimplenet", 8)]
+)
+def test_both_forms_with_integers_are_the_same_program(
+    name: str, bits: int, tmp_path: Path
+) -> None:
+    """`benchmarks/exports.py` shows it of all architectures."""
+    pytest.importorskip("onnxscript")
+    info, net = MODELS[name], built(name)
+    for layer in net.modules():
+        if isinstance(layer, layers.HardwareLayer):
+            layer.bits = bits
+    (tmp_path / "net.pt2").write_bytes(export.torch_program(net, info.shape))
+    (tmp_path / "net.onnx").write_bytes(export.onnx_integers(net, info.shape))
+    x = np.random.default_rng(0).integers(-128, 128, info.shape)
+    emit = frozenset({"registers"})
+    program = compile_graph(load(tmp_path / "net.pt2"), Options(info.device, sample=x, emit=emit))
+    settings = {"quantize": {"weight_bits": bits}}
+    options = Options(info.device, sample=x, emit=emit, settings=settings)
+    model = compile_graph(load(tmp_path / "net.onnx"), options)
+    for file in ("registers.json", "memory.npz"):
+        assert program.files[file] == model.files[file]
+
+
+def test_the_checkpoint_and_the_weights_are_those_of_the_network(tmp_path: Path) -> None:
+    from safetensors.torch import load as load_weights
+
+    net = built("ai85tinierssd")
+    (tmp_path / "net.pth.tar").write_bytes(export.vendor_checkpoint(net, "ai85tinierssd"))
+    found = torch.load(tmp_path / "net.pth.tar", weights_only=True)
+    assert found["arch"] == "ai85tinierssd"
+    simulated = export.integers(net)
+    other = layers.set_mode(built("ai85tinierssd"), "simulate")
+    layers.load_checkpoint(other, found)
+    for name, value in simulated.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name])
+    weights = load_weights(export.safetensors(net, "ai85tinierssd", "max78000"))
+    assert weights.keys() == net.state_dict().keys()

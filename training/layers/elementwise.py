@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ai8xc.training.layers import arithmetic, state
+from ai8xc.training.layers import arithmetic, exchange, state
 from ai8xc.training.layers.context import Mode, settings_for
 from ai8xc.training.layers.errors import LayerError
 
@@ -18,6 +18,7 @@ class Elementwise(nn.Module):
     Attributes:
         device: `max78000` or `max78002`.
         mode: `float`, `qat` or `simulate`; changed by `set_mode`.
+        exchanged: it simulates in real numbers, as other tools do.
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,7 @@ class Elementwise(nn.Module):
         self.device = settings.device
         self.mode: Mode = settings.mode
         self.calibrated = False
+        self.exchanged = False
         if settings.shift_rule == "calibrated":
             state.add_thresholds(self)
 
@@ -42,6 +44,8 @@ class Elementwise(nn.Module):
         return y
 
     def _clamped(self, y: Tensor) -> Tensor:
+        if self.exchanged:
+            return exchange.rounded(y)
         if self.mode == "simulate":
             return y.clamp(-128, 127)
         return y if self.calibrated and self.mode == "float" else y.clamp(-1.0, 127 / 128)
@@ -77,7 +81,7 @@ class _Bitwise(Elementwise):
     """An operation on the 8-bit two's complement of the operands; it has no gradient."""
 
     def _combined(self, x: Tensor, y: Tensor) -> Tensor:
-        scale = 1 if self.mode == "simulate" else 128
+        scale = 1 if self.mode == "simulate" and not self.exchanged else 128
         a, b = (torch.floor(v.detach() * scale + 0.5).clamp(-128, 127).int() for v in (x, y))
         return self._bits(a, b).to(x.dtype) / scale
 

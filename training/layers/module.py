@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ai8xc.training.layers import arithmetic, state
+from ai8xc.training.layers import arithmetic, exchange, state
 from ai8xc.training.layers.context import Mode, Settings
 from ai8xc.training.layers.limits import WEIGHT_BITS, require
 
@@ -89,6 +89,7 @@ class HardwareLayer(nn.Module):
         quantile: quantile of the absolute weights and biases that the output shift is made for.
         wide: the output is 32 bits wide.
         calibrated: the thresholds of the activations take part in the shift.
+        exchanged: it simulates in real numbers with this shift, as other tools do; else None.
     """
 
     device: str
@@ -117,6 +118,7 @@ class HardwareLayer(nn.Module):
         self.device = settings.device
         self.avg_pool_rounding = settings.avg_pool_rounding
         self.calibrated = False
+        self.exchanged: int | None = None
         self.mode: Mode = "float"
         self.bits = quantization.weight_bits or 8
         self.quantile = 1.0
@@ -173,6 +175,8 @@ class HardwareLayer(nn.Module):
             return self._float(self.op, x)
         if self.mode == "qat":
             return self._trained(self.op, x, channels_last=channels_last)
+        if self.exchanged is not None:
+            return self._exchanged(self.op, x)
         return self._simulated(self.op, x)
 
     def _pooled(self, pool: nn.Module, x: Tensor) -> Tensor:
@@ -183,6 +187,8 @@ class HardwareLayer(nn.Module):
             return y.clamp(-1.0, 127 / 128) if self.clamps else y
         if self.mode == "qat":
             return arithmetic.on_grid(y, arithmetic.AVERAGES[self.avg_pool_rounding])
+        if self.exchanged is not None:
+            return exchange.rounded(y)
         return (y.round() if self.avg_pool_rounding else y.trunc()).clamp(-128, 127)
 
     @property
@@ -263,6 +269,10 @@ class HardwareLayer(nn.Module):
             return torch.floor(y / 2**lacking + 0.5).clamp(-limit, limit - 1)
         y = self._activated(torch.floor(y * arithmetic.power_of_two(self.output_shift)))
         return torch.floor(y / 128 + 0.5).clamp(-128, 127).to(x.dtype)
+
+    def _exchanged(self, op: Operator, x: Tensor) -> Tensor:
+        y = self._activated(operate(op, x, *exchange.parameters(self)))
+        return y if self.wide else exchange.rounded(y)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take the entries of any revision of the vendor's checkpoints, and of our own."""

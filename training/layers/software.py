@@ -30,7 +30,7 @@ class SoftwareLinear(nn.Module):
         if self.mode == "simulate":
             y = torch.floor(y / 128 + 0.5).clamp(-(1 << 15), (1 << 15) - 1)
         else:
-            y = y.clamp(-1, 127 / 128)
+            y = y.clamp(-1.0, 127 / 128)
         return functional.relu(y) if self.relu else y
 
 

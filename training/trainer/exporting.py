@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import io
-import logging
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from torch import nn
 
-from ai8xc.training.checkpoint_file import checkpoint_bytes
-from ai8xc.training.layers import set_mode
-from ai8xc.training.models import device_part
+from ai8xc.training import export
 from ai8xc.training.rules import UNKNOWN_NAME, refused
 from ai8xc.training.trainer.runs import Run
 
@@ -25,71 +19,15 @@ Exporter = Callable[[Run, nn.Module], bytes]
 
 def exported(run: Run, name: str, checkpoint: Path | None = None) -> bytes:
     """Return the network of a run, or its test data, in the form that a file's suffix names."""
-    suffix = ".pth.tar" if name.endswith(".pth.tar") else Path(name).suffix
-    exporter = EXPORTERS.get(suffix)
+    exporter = next((made for suffix, made in EXPORTERS.items() if name.endswith(suffix)), None)
     if exporter is None:
-        known = ", ".join(f"`{name}`" for name in EXPORTERS)
+        known, suffix = ", ".join(f"`{name}`" for name in EXPORTERS), Path(name).suffix
         raise refused(UNKNOWN_NAME, kind="format", name=suffix, help=f"known are {known}")
     return exporter(run, run.network(checkpoint))
 
 
-def _example(run: Run) -> torch.Tensor:
-    return torch.zeros(1, *run.data_info().shape)
-
-
-def integers(net: nn.Module) -> nn.Module:
-    """Return a network that simulates the device."""
-    return set_mode(copy.deepcopy(net), "simulate").eval()
-
-
-def torch_program(run: Run, net: nn.Module) -> bytes:
-    """Return the program of `torch.export`, with the integers of the device."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore", FutureWarning)
-        program = torch.export.export(
-            device_part(integers(net)), (_example(run),)
-        ).run_decompositions({})
-        torch.export.save(program, buffer)
-    return buffer.getvalue()
-
-
-def onnx_model(run: Run, net: nn.Module) -> bytes:
-    """Return an ONNX model of the network in real numbers, batch norms folded."""
-    plain = set_mode(set_mode(copy.deepcopy(net), "qat"), "float").eval()
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells that torchvision is absent
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            plain, (_example(run),), input_names=["input"], dynamo=True, verbose=False
-        )
-    assert program is not None
-    content: bytes = program.model_proto.SerializeToString()
-    return content
-
-
-def vendor_checkpoint(run: Run, net: nn.Module) -> bytes:
-    """Return a checkpoint with integers, as the vendor's tools load it."""
-    state = {
-        name: value.detach().cpu().numpy() for name, value in integers(net).state_dict().items()
-    }
-    content: dict[str, object] = {
-        "epoch": run.config.epochs,
-        "state_dict": state,
-        "arch": run.config.model.name.rpartition(":")[2],
-        "extras": {"clipping_method": "MAX_BIT_SHIFT"},
-    }
-    return checkpoint_bytes(content)
-
-
-def safetensors(run: Run, net: nn.Module) -> bytes:
-    """Return the weights alone, in the mode of the checkpoint."""
-    from safetensors.torch import save
-
-    state = {name: value.contiguous() for name, value in net.state_dict().items()}
-    return save(
-        state, {"arch": run.config.model.name.rpartition(":")[2], "device": run.config.device}
-    )
+def _arch(run: Run) -> str:
+    return run.config.model.name.rpartition(":")[2]
 
 
 def test_data(run: Run, net: nn.Module) -> bytes:
@@ -104,10 +42,11 @@ def test_data(run: Run, net: nn.Module) -> bytes:
 
 
 EXPORTERS: Final[Mapping[str, Exporter]] = {
-    ".pt2": torch_program,
-    ".onnx": onnx_model,
-    ".pth.tar": vendor_checkpoint,
-    ".safetensors": safetensors,
+    ".pt2": lambda run, net: export.torch_program(net, run.data_info().shape),
+    ".qdq.onnx": lambda run, net: export.onnx_integers(net, run.data_info().shape),
+    ".onnx": lambda run, net: export.onnx_model(net, run.data_info().shape),
+    ".pth.tar": lambda run, net: export.vendor_checkpoint(net, _arch(run), run.config.epochs),
+    ".safetensors": lambda run, net: export.safetensors(net, _arch(run), run.config.device),
     ".npz": test_data,
 }
-"""Who writes each form."""
+"""Who writes each form; the first suffix that fits counts."""
