@@ -221,8 +221,9 @@ def compile_graph(graph: Graph, options: Options) -> Result:
     _check_requests(options, device)
     graph = graph.having(**options.network)
     text = options.pipeline
+    anew = options.replace and graph.level == "ai8x"
     if text is None:
-        text = _default_pipeline(graph.level, backend, anew=options.replace)
+        text = _default_pipeline(graph.level, backend, anew=anew)
         if backend and "yaml" in options.emit:
             text = backend.as_vendor(text)
     pipeline = passes_of(text, options.settings)
@@ -252,7 +253,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
             told |= {"network": options.network} if options.network else {}
             shapes = [[int(n) for n in output.type.shape[1:]] for output in graph.outputs]
             facts = {**out.facts, "model": {"name": graph.name, "output_shapes": shapes}}
-            facts |= _compared(graph, result.network, device) if options.replace else {}
+            facts |= _compared(graph, result.network, device) if anew else {}
             content = manifest_text(facts, told, options.sources, result.files)
             result.files[MANIFEST] = content.encode()
     return result

@@ -156,7 +156,7 @@ class FitLinear(Pass):
     """Matrices on data that a layer can flatten; see the laws.
 
     The network's input is loaded in any shape: where a matrix alone reads it, in one that a layer
-    can flatten.
+    can flatten, with the fewest pixels: its kernels spread over the most processors.
     """
 
     name: ClassVar[str] = "fit-linear"
@@ -183,7 +183,8 @@ def _reloaded(graph: Graph, x: Input, device: Device) -> Graph:
     channels, rows, columns = (*x.type.shape[1:], 1, 1)[:3]
     values = channels * rows * columns
     shape = loaded_shape(values, device)
-    if fits((channels, rows, columns), device) or shape is None:
+    taken = fits((channels, rows, columns), device)
+    if shape is None or (taken and rows * columns <= shape[1]):
         return graph
     made = replace(x, value_type=x.type.with_shape((1, *shape)))
     vector_of = q.Reshape(made, (1, values), name=f"{x.name}_flat", loc=x.loc)

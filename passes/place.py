@@ -11,6 +11,7 @@ from ai8xc.device import Device
 from ai8xc.dialects import ai8x
 from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Graph, Mask, Op, make_graph
+from ai8xc.ir.diag import Cure
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.hardware import network as _network  # noqa: F401 - makes the facts known
 from ai8xc.passes.layers import streams
@@ -42,7 +43,8 @@ class PlaceLayers(Pass):
         found, why = _fitting(graph, device)
         if found.solution.excess:
             more = (f"streaming does not help: {why}",) if why else ()
-            for finding in explain(found.problem, found.solution):
+            cures = () if found.data_fits else _narrow(found, device)
+            for finding in explain(found.problem, found.solution, cures):
                 ctx.report(replace(finding, notes=(*finding.notes, *more)))
             return graph
         if found.depth:
@@ -90,6 +92,31 @@ def _fitting(graph: Graph, device: Device) -> tuple[_Attempt, str]:
             if found is not None and found.data_fits:
                 return found, ""
     return plain or _Attempt(graph, 0, *_best(list(_problems(graph, device)))), why
+
+
+def _narrow(found: _Attempt, device: Device) -> Iterator[Cure]:
+    """Yield the cure of 8-bit outputs, if a placement with them is found."""
+    graph = found.graph
+    wide = [x for x in graph.ops if isinstance(x, ai8x.Weighted) and x.wide]
+    if not wide:
+        return
+    new: dict[Op, Op] = {}
+    for op in graph.ops:
+        current = op.with_operands(new)
+        if isinstance(current, ai8x.Weighted):
+            current = replace(current, wide=False)
+        new[op] = current
+    outputs = [new[op] for op in graph.outputs]
+    narrow = make_graph(graph.name, graph.level, new.values(), outputs, graph.attributes)
+    solution = _fitting(narrow, device)[0].solution
+    if not solution.excess:
+        names = " and ".join(f"`{layer.name}`" for layer in wide)
+        yield Cure(
+            f"give {names} in 8 bits instead of 32: `--output-width 8`",
+            data_bytes=solution.offsets.peak - found.solution.offsets.peak,
+            cycles=0,
+            accuracy="outputs in 256 steps",
+        )
 
 
 def _attempt(

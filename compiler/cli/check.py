@@ -25,6 +25,7 @@ from ai8xc.cli.described import (
     described,
     described_options,
     pass_settings,
+    refuse_without_description,
 )
 from ai8xc.cli.fixing import fix_option, tell_fixes, write_fixed
 from ai8xc.cli.network import network, network_options
@@ -91,6 +92,7 @@ def command(
     """
     from ai8xc.device import device_names
 
+    refuse_without_description(ctx, model)
     names = device_names() if device == "all" else (device,)
     if len(names) > 1 and form == "sarif":
         raise click.UsageError("a SARIF log is about one device")
@@ -157,7 +159,7 @@ def _options(device: Device, arguments: Arguments) -> Options:
     return Options(
         device=device.name,
         pipeline=passes(arguments),
-        settings={**settings(arguments), **pass_settings(arguments)},
+        settings=pass_settings(arguments, settings(arguments)),
         network=network(arguments),
         replace=arguments["replace"],
         calibration=read_calibration(arguments["calibration"]),

@@ -23,6 +23,7 @@ from ai8xc.cli.described import (
     described,
     described_options,
     pass_settings,
+    refuse_without_description,
     synthesis,
 )
 from ai8xc.cli.network import network, network_options
@@ -98,6 +99,7 @@ def command(
         raise click.UsageError("nothing to write: give `-o DIR` or `--dump-ir DIR`")
     if arguments["prove"] and arguments["stop_after"] is not None:
         raise click.UsageError("`--prove` compares whole networks: leave out `--stop-after`")
+    refuse_without_description(ctx, model)
     with reporting(Report(model.name, form, device, "nothing was written")) as report:
         from ai8xc.driver import compile_graph, load_described
 
@@ -131,7 +133,7 @@ def _options(model: Path, device: Device, arguments: Arguments, hooks: tuple[Hoo
     return Options(
         device=device.name,
         pipeline=passes(arguments),
-        settings={**settings(arguments), **pass_settings(arguments)},
+        settings=pass_settings(arguments, settings(arguments)),
         network=network(arguments),
         sample=synthesis(arguments, sample(arguments)),
         calibration=calibration(arguments),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import click
+from click.core import ParameterSource
 
 from ai8xc.cli.common import F
 
@@ -16,6 +17,26 @@ if TYPE_CHECKING:
     from ai8xc.ir.types import Array
 
 _FILE = click.Path(path_type=Path)
+
+_OF_DESCRIPTIONS: Final = frozenset(
+    {
+        "weights",
+        "bias",
+        "skip_weights",
+        "skip_checkpoint_layers",
+        "skip_yaml_layers",
+        "start_layer",
+        "input_offset",
+        "no_bias",
+        "ignore_activation",
+        "ignore_streaming",
+        "streaming_layers",
+        "readahead",
+        "calcx4",
+    }
+)
+"""Arguments that change how a description is read; the others are for any network."""
+
 ALL = "all"
 
 
@@ -118,7 +139,7 @@ def described_options(command: F) -> F:
             "--input-offset", type=Number(), help="Where the start layer reads, in bytes."
         ),
         click.option(
-            "--output-width", type=click.IntRange(8, 32), help="Bits of the last layer: 8 or 32."
+            "--output-width", type=click.Choice((8, 32)), help="Bits of the last layer: 8 or 32."
         ),
         click.option(
             "--no-bias",
@@ -159,6 +180,19 @@ def described_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def refuse_without_description(ctx: click.Context, model: Path) -> None:
+    """Raise `UsageError` for options of descriptions beside a model of another kind."""
+    from ai8xc.driver import DESCRIPTIONS
+
+    if model.suffix.lower() in DESCRIPTIONS:
+        return
+    for param in ctx.command.params:
+        given = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+        if given and param.name in _OF_DESCRIPTIONS:
+            why = f"is for networks described for the vendor's tool, `{model.name}` is none"
+            raise click.UsageError(f"`{param.opts[0]}` {why}")
 
 
 def described(
@@ -203,11 +237,16 @@ def synthesis(arguments: DescribedArguments, sample: Array | None) -> Array | No
     return synthesized(sample, step, arguments["synthesize_words"])
 
 
-def pass_settings(arguments: DescribedArguments) -> dict[str, dict[str, object]]:
-    """Return the options of single passes, by pass and option."""
-    found: dict[str, dict[str, object]] = {}
+def pass_settings(
+    arguments: DescribedArguments, quantize: Mapping[str, object]
+) -> dict[str, dict[str, object]]:
+    """Return the options of single passes, by pass and option; `quantize` are those of that one."""
+    width = arguments["output_width"]
+    kernels: dict[str, object] = {}
     if arguments["weight_start"]:
-        found["allocate-kernels"] = {"start": arguments["weight_start"]}
+        kernels["start"] = arguments["weight_start"]
     if arguments["no_deduplicate_weights"]:
-        found["allocate-kernels"] = {**found.get("allocate-kernels", {}), "deduplicate": False}
-    return found
+        kernels["deduplicate"] = False
+    wide = {} if width is None else {"wide": width == 32}
+    found = {"quantize": {**quantize, **wide}, "allocate-kernels": kernels}
+    return {name: options for name, options in found.items() if options}

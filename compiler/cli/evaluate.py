@@ -80,7 +80,7 @@ def command(*, model: Path, form: Format, **arguments: Unpack[Arguments]) -> Non
 
         options = Options(
             pipeline=arguments["pipeline"],
-            settings=settings(arguments),
+            settings={"quantize": settings(arguments)},
             calibration=read_calibration(arguments["calibration"]),
             load=arguments["load"],
         )

@@ -46,8 +46,8 @@ def quantize_options(command: F) -> F:
     return command
 
 
-def settings(arguments: QuantizeArguments) -> dict[str, dict[str, object]]:
-    """Return the options of passes that `--weight-bits` stands for."""
+def settings(arguments: QuantizeArguments) -> dict[str, object]:
+    """Return the options of the pass `quantize` that `--weight-bits` stands for."""
     text = arguments["weight_bits"]
     if text is None:
         return {}
@@ -64,4 +64,4 @@ def settings(arguments: QuantizeArguments) -> dict[str, dict[str, object]]:
             )
     if layers:
         found["layer-bits"] = ",".join(layers)
-    return {"quantize": found}
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -61,11 +61,16 @@ _MADE: Final = re.compile(r"(_(all|apart|inner|larger|spread\d*|piece\d+))+$")
 """What passes append to the names of layers that do a part of the user's."""
 
 
-def explain(problem: Problem, solution: Solution) -> Iterator[Diagnostic]:
-    """Yield what does not fit in the best placement that was found."""
+def explain(
+    problem: Problem, solution: Solution, cures: Iterable[Cure] = ()
+) -> Iterator[Diagnostic]:
+    """Yield what does not fit in the best placement that was found.
+
+    `cures` are known to make the data fit.
+    """
     device = problem.device
     if solution.offsets.peak > device.data_memory_bytes:
-        yield _data(problem, solution)
+        yield _data(problem, solution, cures)
     if solution.columns.excess:
         yield _kernels(problem, solution)
 
@@ -110,7 +115,7 @@ def _proof(bound: int, found: int, limit: int, unit: str) -> str:
     )
 
 
-def _data(problem: Problem, solution: Solution) -> Diagnostic:
+def _data(problem: Problem, solution: Solution, cures: Iterable[Cure]) -> Diagnostic:
     device = problem.device
     limit, found = device.data_memory_bytes, solution.offsets.peak
     bound, at = bytes_bound(problem)
@@ -122,9 +127,8 @@ def _data(problem: Problem, solution: Solution) -> Diagnostic:
     held = ", ".join(_sized(t, problem) for t in live)
     notes = (_proof(bound, found, limit, "bytes"), f"live at `{layer.name}`: {held}")
     needed = max(bound, limit + 1) if bound > limit else found
-    return DATA_FULL.at(
-        layer, needed=needed, limit=limit, notes=notes, cures=_smaller(problem, live, needed)
-    )
+    cures = (*cures, *_smaller(problem, live, needed))
+    return DATA_FULL.at(layer, needed=needed, limit=limit, notes=notes, cures=cures)
 
 
 def _smaller(problem: Problem, live: Sequence[Tensor], needed: int) -> Iterator[Cure]:

@@ -101,6 +101,37 @@ def test_opt_writes_text_and_constants(folder: Path) -> None:
     assert Path("again.npz").read_bytes() == Path("out.npz").read_bytes()
 
 
+def test_outputs_have_the_width_that_is_asked_for(folder: Path) -> None:
+    plain = NET.replace('  %r = nn.relu(%a) : tensor<1x3x4x4xf32> loc("/conv/Relu")\n', "")
+    Path("net.ir").write_text(plain.replace("return %r", "return %a"))
+    for width, element in (("8", "i8"), ("32", "i32")):
+        chosen = ("--output-width", width, "--dump-ir", f"steps{width}", "--emit", "ir")
+        assert ai8xc("compile", "net.ir", *chosen).exit_code == 0
+        (text,) = Path(f"steps{width}").glob("*-quantize.ir")
+        assert f": tensor<1x3x4x4x{element}" in text.read_text()
+    result = ai8xc("compile", "net.ir", "--output-width", "9", "-o", "build")
+    assert result.exit_code == 2
+    assert "'9' is not one of" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "option", ["--weights net.npz", "--calcx4", "--start-layer 1", "--no-bias"]
+)
+@pytest.mark.parametrize("command", ["compile -o build", "check"])
+def test_options_of_descriptions_want_one(folder: Path, command: str, option: str) -> None:
+    result = ai8xc(*command.split(), "net.ir", *option.split())
+    assert result.exit_code == 2
+    name = option.split(maxsplit=1)[0]
+    assert f"`{name}` is for networks described for the vendor's tool" in result.stderr
+    assert files(folder) == {"net.ir", "net.npz"}
+
+
+def test_what_has_no_places_yet_can_be_placed_anew(folder: Path) -> None:
+    result = ai8xc("compile", "net.ir", "--replace", "-o", "build")
+    assert result.exit_code == 0, result.output
+    assert "replaced" not in json.loads(Path("build/ai8xc.json").read_text())
+
+
 def test_opt_reads_the_standard_input(folder: Path) -> None:
     text = (
         "nn.graph @n(%x: tensor<1x4xf32>) {\n  %y = nn.relu(%x) : tensor<1x4xf32>\n  return %y\n}\n"

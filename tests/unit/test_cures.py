@@ -51,6 +51,15 @@ def test_a_large_input_is_folded_or_pooled(tmp_path: Path) -> None:
     assert any("pool by 4" in text for text in cures)
 
 
+def test_outputs_of_8_bits_take_a_quarter(tmp_path: Path) -> None:
+    """4 x 48 x 48 accumulators of 32 bits take 36,864 bytes of one memory, of 8 bits 9,216."""
+    conv = node("Conv", "x w", "y")
+    found = verdict(tmp_path, [conv], real(1, 16, 48, 48), {"w": real(4, 16, 1, 1)})
+    (cure,) = (c for c in cures_of(found, "AX120") if "--output-width 8" in c.text)
+    assert cure.data_bytes is not None
+    assert cure.data_bytes <= 9216 - 36864
+
+
 def test_fewer_channels_save_kernels_and_cycles(tmp_path: Path) -> None:
     """Half the outputs: half the kernels and half the cycles, as the estimate counts them."""
     conv = node("Conv", "x w", "y")
