@@ -28,6 +28,7 @@ from ai8xc.cli.described import (
     refuse_without_description,
 )
 from ai8xc.cli.fixing import fix_option, tell_fixes, write_fixed
+from ai8xc.cli.headings import OUTPUT, TARGET, HeadedCommand, option
 from ai8xc.cli.network import network, network_options
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
 
@@ -49,21 +50,23 @@ class Arguments(QuantizeArguments, DescribedArguments):
 
 
 @click.command(
+    cls=HeadedCommand,
     epilog="""\b
 Examples:
   ai8xc check net.onnx --device max78002
   ai8xc check net.onnx --device all --margin
   ai8xc check net.onnx --fix cured.onnx
-  ai8xc check net.onnx --format sarif > net.sarif"""
+  ai8xc check net.onnx --format sarif > net.sarif""",
 )
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
+@option(
+    TARGET,
     "--device",
     default="max78000",
     show_default=True,
     help="The chip (see `ai8xc devices`), or `all`: a report for each, and which fits.",
 )
-@click.option("--margin", is_flag=True, help="Show how far each resource is from its limit.")
+@option(OUTPUT, "--margin", is_flag=True, help="Show how far each resource is from its limit.")
 @fix_option
 @calibration_option
 @sample_option

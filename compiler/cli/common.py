@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
+
+from ai8xc.cli.headings import OUTPUT, TARGET, F, option
 
 if TYPE_CHECKING:
     from ai8xc.device import Device
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from ai8xc.ir.passes import PassFailed
 
 Format = Literal["text", "json", "sarif"]
-F = TypeVar("F", bound=Callable[..., None])
 
 REJECTED: Final = 1
 UNUSABLE: Final = 2
@@ -29,7 +30,8 @@ INTERNAL: Final = 70
 
 def format_option(*choices: str) -> Callable[[F], F]:
     """The option `--format`."""
-    return click.option(
+    return option(
+        OUTPUT,
         "--format",
         "form",
         type=click.Choice(choices),
@@ -39,7 +41,8 @@ def format_option(*choices: str) -> Callable[[F], F]:
     )
 
 
-load_option = click.option(
+load_option = option(
+    TARGET,
     "--load",
     multiple=True,
     is_eager=True,  # it may bring the device that another option names
@@ -48,7 +51,8 @@ load_option = click.option(
 )
 
 
-html_option = click.option(
+html_option = option(
+    OUTPUT,
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -83,7 +87,8 @@ class DeviceName(click.ParamType["Device"]):
 
 def device_option(default: str | None = None) -> Callable[[F], F]:
     """The option `--device`."""
-    return click.option(
+    return option(
+        TARGET,
         "--device",
         type=DeviceName(),
         default=default,

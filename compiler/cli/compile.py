@@ -26,6 +26,7 @@ from ai8xc.cli.described import (
     refuse_without_description,
     synthesis,
 )
+from ai8xc.cli.headings import OUTPUT, option
 from ai8xc.cli.network import network, network_options
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
 from ai8xc.cli.vendor_table import VendorCommand, no_effect, requests
@@ -57,14 +58,16 @@ Examples:
   ai8xc compile net.onnx -o build --calibration train.npz --weight-bits 8,conv2=4""",
 )
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
+@option(
+    OUTPUT,
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the files; it is replaced if an earlier run made it.",
 )
-@click.option("--force", is_flag=True, help="Replace the folder whatever it holds.")
-@click.option(
+@option(OUTPUT, "--force", is_flag=True, help="Replace the folder whatever it holds.")
+@option(
+    OUTPUT,
     "--emit",
     default="c",
     show_default=True,

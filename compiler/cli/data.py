@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from ai8xc.cli.common import F
+from ai8xc.cli.headings import DEBUGGING, INPUT, adding, option
 
 if TYPE_CHECKING:
     from ai8xc.ir.types import Array
@@ -21,14 +21,16 @@ class DataArguments(TypedDict):
     prove: bool
 
 
-calibration_option = click.option(
+calibration_option = option(
+    INPUT,
     "--calibration",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Typical inputs as `.npz`: array `x`, or one array for each input by name.",
 )
 
-sample_option = click.option(
+sample_option = option(
+    INPUT,
     *("--sample", "--sample-input", "sample"),
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -36,18 +38,19 @@ sample_option = click.option(
 )
 
 
-def data_options(command: F) -> F:
-    """Add the options to a command."""
-    options = (
+data_options = adding(
+    (
         sample_option,
         calibration_option,
-        click.option(
-            "--prove", is_flag=True, help="Prove each step on the sample, or on random input."
+        option(
+            DEBUGGING,
+            "--prove",
+            is_flag=True,
+            help="Prove each step on the sample, or on random input.",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+)
+"""Adds the options to a command."""
 
 
 def sample(arguments: DataArguments) -> Array | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import click
 from click.core import ParameterSource
 
-from ai8xc.cli.common import F
+from ai8xc.cli.headings import INPUT, LAYERS, PLACEMENT, STREAMING, adding, option
 
 if TYPE_CHECKING:
     from ai8xc.device import Device
@@ -102,46 +102,61 @@ class DescribedArguments(TypedDict):
     synthesize_words: int
 
 
-def described_options(command: F) -> F:
-    """Add the options to a command."""
-    options: list[Any] = [
-        click.option(
+described_options = adding(
+    (
+        option(
+            INPUT,
             *("--weights", "--checkpoint-file", "--weight-input", "weights"),
             type=_FILE,
             metavar="FILE",
             help="Weights of a described network: checkpoint, `.onnx`, `.npz` or `.npy`.",
         ),
-        click.option(
+        option(
+            INPUT,
             *("--bias", "--bias-input", "bias"),
             type=_FILE,
             metavar="FILE",
             help="Biases, where the weights are arrays without them.",
         ),
-        click.option(
+        option(
+            INPUT,
             "--skip-weights",
             metavar="NAMES",
             help="Entries that are not for this network: `fc,*bn`.",
         ),
-        click.option(
+        option(
+            INPUT,
             "--skip-checkpoint-layers",
             type=Number(),
             default=0,
             help="Leave out the first weights.",
         ),
-        click.option(
-            "--skip-yaml-layers", type=Number(), default=0, help="Leave out the first layers."
+        option(
+            LAYERS,
+            "--skip-yaml-layers",
+            type=Number(),
+            default=0,
+            help="Leave out the first layers.",
         ),
-        click.option(
-            "--start-layer", type=Number(), default=0, help="First layer of the run (max78002)."
+        option(
+            LAYERS,
+            "--start-layer",
+            type=Number(),
+            default=0,
+            help="First layer of the run (max78002).",
         ),
-        click.option("--stop-after", type=Number(), help="Last layer of the run."),
-        click.option(
-            "--input-offset", type=Number(), help="Where the start layer reads, in bytes."
+        option(LAYERS, "--stop-after", type=Number(), help="Last layer of the run."),
+        option(
+            LAYERS, "--input-offset", type=Number(), help="Where the start layer reads, in bytes."
         ),
-        click.option(
-            "--output-width", type=click.Choice((8, 32)), help="Bits of the last layer: 8 or 32."
+        option(
+            LAYERS,
+            "--output-width",
+            type=click.Choice([8, 32]),
+            help="Bits of the last layer: 8 or 32.",
         ),
-        click.option(
+        option(
+            LAYERS,
             "--no-bias",
             type=Layers(),
             is_flag=False,
@@ -150,36 +165,50 @@ def described_options(command: F) -> F:
             metavar="[LAYERS]",
             help="Ignore biases of these layers, of all without a list.",
         ),
-        click.option("--ignore-activation", is_flag=True, help="Leave out all activations."),
-        click.option("--ignore-streaming", is_flag=True, help="Leave out all streaming."),
-        click.option(
-            "--streaming-layers", type=Layers(), default=frozenset(), help="Layers that stream."
+        option(LAYERS, "--ignore-activation", is_flag=True, help="Leave out all activations."),
+        option(STREAMING, "--ignore-streaming", is_flag=True, help="Leave out all streaming."),
+        option(
+            STREAMING,
+            "--streaming-layers",
+            type=Layers(),
+            default=frozenset(),
+            help="Layers that stream.",
         ),
-        click.option("--read-ahead", "readahead", is_flag=True, help="Read ahead in all layers."),
-        click.option("--calcx4", is_flag=True, help="Compute four outputs at once in all layers."),
-        click.option(
-            "--weight-start", type=Number(), default=0, help="First kernel column that is used."
+        option(LAYERS, "--read-ahead", "readahead", is_flag=True, help="Read ahead in all layers."),
+        option(
+            LAYERS, "--calcx4", is_flag=True, help="Compute four outputs at once in all layers."
         ),
-        click.option(
+        option(
+            PLACEMENT,
+            "--weight-start",
+            type=Number(),
+            default=0,
+            help="First kernel column that is used.",
+        ),
+        option(
+            PLACEMENT,
             "--no-deduplicate-weights",
             is_flag=True,
             help="Store identical weights each on its own.",
         ),
-        click.option(
+        option(
+            INPUT,
             "--synthesize-input",
             type=Number(),
             help="Derive the sample from its first words: this is added each time.",
         ),
-        click.option(
-            "--synthesize-words", type=Number(), default=8, help="Number of the first words."
+        option(
+            INPUT, "--synthesize-words", type=Number(), default=8, help="Number of the first words."
         ),
-        click.option(
-            "--replace", is_flag=True, help="Forget the description's placement, place anew."
+        option(
+            PLACEMENT,
+            "--replace",
+            is_flag=True,
+            help="Forget the description's placement, place anew.",
         ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    )
+)
+"""Adds the options to a command."""
 
 
 def refuse_without_description(ctx: click.Context, model: Path) -> None:

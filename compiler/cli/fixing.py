@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ai8xc.cli.common import Report, reporting
+from ai8xc.cli.headings import OUTPUT, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from ai8xc.frontend.onnx_fix import Fix
     from ai8xc.ir.report_model import Survey
 
-fix_option = click.option(
+fix_option = option(
+    OUTPUT,
     "--fix",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="OUT.onnx",

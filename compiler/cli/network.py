@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import click
 
-from ai8xc.cli.common import F
 from ai8xc.cli.described import Number
+from ai8xc.cli.headings import CODE, HARDWARE, PLACEMENT, STREAMING, F, adding, option
 from ai8xc.cli.quantizing import ON
 
 
@@ -86,18 +87,28 @@ _VALUES: Final = (
 """Option, field of the settings, type, name of the value, help."""
 
 
-def network_options(command: F) -> F:
-    """Add the options to a command."""
-    for name, field, kind, metavar, text in reversed(_VALUES):
-        option = click.option(name, f"run_{field}", type=kind, metavar=metavar, help=text)
-        command = option(command)
-    for name, field, value, text in reversed(_FLAGS):
-        option = click.option(name, f"run_{field}", flag_value=value, default=None, help=text)
-        command = option(command)
-    for name, field, text in reversed(_NUMBERS):
-        option = click.option(name, f"run_{field}", type=Number(), default=None, help=text)
-        command = option(command)
-    return command
+_HEADINGS: Final = {
+    **dict.fromkeys(("input_mode", "fifo_go", "fifo_wait"), STREAMING),
+    **dict.fromkeys(("stop_start", "mlator", "energy", "riscv", "one_shot"), CODE),
+    "overlap": PLACEMENT,
+    "repeat": HARDWARE,
+}
+"""Headings by field; other flags are about the hardware, other numbers about streaming."""
+
+
+def _options() -> Iterator[Callable[[F], F]]:
+    for name, field, text in _NUMBERS:
+        heading = _HEADINGS.get(field, STREAMING)
+        yield option(heading, name, f"run_{field}", type=Number(), default=None, help=text)
+    for name, field, value, text in _FLAGS:
+        heading = _HEADINGS.get(field, HARDWARE)
+        yield option(heading, name, f"run_{field}", flag_value=value, default=None, help=text)
+    for name, field, kind, metavar, text in _VALUES:
+        yield option(CODE, name, f"run_{field}", type=kind, metavar=metavar, help=text)
+
+
+network_options = adding(_options())
+"""Adds the options to a command."""
 
 
 def network(arguments: Any) -> dict[str, object]:

@@ -17,6 +17,7 @@ from ai8xc.cli.common import (
     say,
 )
 from ai8xc.cli.data import DataArguments, data_options, rerun
+from ai8xc.cli.headings import OUTPUT, TARGET, HeadedCommand, option
 from ai8xc.cli.watch import Watch, WatchArguments, watch_options
 
 if TYPE_CHECKING:
@@ -36,20 +37,22 @@ class Arguments(WatchArguments, DataArguments):
 
 
 @click.command(
+    cls=HeadedCommand,
     epilog="""\b
 Examples:
   ai8xc opt net.ir --passes fold-batch-norm
   ai8xc opt net.ir --passes "fold-constants,quantize{weight-bits=4}" -o net4.ir
-  ai8xc opt net.ir --passes my-pass --load my_passes.py --print-after-change"""
+  ai8xc opt net.ir --passes my-pass --load my_passes.py --print-after-change""",
 )
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--passes", default="", metavar="TEXT", help='The passes: "a,b{option=1}".')
+@option(TARGET, "--passes", default="", metavar="TEXT", help='The passes: "a,b{option=1}".')
 @device_option()
 @load_option
 @data_options
 @watch_options
-@click.option("--mlir", is_flag=True, help="Print in MLIR's generic syntax.")
-@click.option(
+@option(OUTPUT, "--mlir", is_flag=True, help="Print in MLIR's generic syntax.")
+@option(
+    OUTPUT,
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -7,7 +7,7 @@ from typing import Final, TypedDict
 
 import click
 
-from ai8xc.cli.common import F
+from ai8xc.cli.headings import QUANTISATION, adding, option
 
 
 class QuantizeArguments(TypedDict):
@@ -26,13 +26,16 @@ def passes(arguments: QuantizeArguments) -> str | None:
     return None if arguments["pipeline"] == ON else arguments["pipeline"]
 
 
-def quantize_options(command: F) -> F:
-    """Add the options to a command."""
-    options = (
-        click.option(
-            "--weight-bits", metavar="N[,LAYER=N]", help="Bits of weights: 8, 4, 2 or 1, by layer."
+quantize_options = adding(
+    (
+        option(
+            QUANTISATION,
+            "--weight-bits",
+            metavar="N[,LAYER=N]",
+            help="Bits of weights: 8, 4, 2 or 1, by layer.",
         ),
-        click.option(
+        option(
+            QUANTISATION,
             "--pipeline",
             is_flag=False,
             flag_value=ON,
@@ -41,9 +44,8 @@ def quantize_options(command: F) -> F:
             help="Passes instead of the default ones; alone: use the pipeline of max78002.",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+)
+"""Adds the options to a command."""
 
 
 def settings(arguments: QuantizeArguments) -> dict[str, object]:

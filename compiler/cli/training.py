@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ai8xc.cli.common import F
+from ai8xc.cli.headings import F
 
 LIBRARIES = ("captum", "lightning", "matplotlib", "safetensors", "tensorboard", "torch", "yaml")
 

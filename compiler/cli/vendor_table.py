@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ai8xc.cli.headings import HeadedCommand
+
 if TYPE_CHECKING:
     from ai8xc.ir.diag import Diagnostic
 
@@ -126,7 +128,7 @@ _REQUESTS: Final = {
 }
 
 
-class VendorCommand(click.Command):
+class VendorCommand(HeadedCommand):
     """A command that knows what the vendor's tool calls things."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

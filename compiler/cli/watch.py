@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from ai8xc.cli.common import F, say
+from ai8xc.cli.common import say
+from ai8xc.cli.headings import DEBUGGING, adding, option
 
 if TYPE_CHECKING:
     from ai8xc.ir.core import Data, Graph
@@ -26,32 +27,38 @@ class WatchArguments(TypedDict):
     verify_each: bool
 
 
-def watch_options(command: F) -> F:
-    """Add the options to a command."""
-    options = (
-        click.option(
-            "--print-after", metavar="PASS", help="Print the graph after this pass, or `all`."
+watch_options = adding(
+    (
+        option(
+            DEBUGGING,
+            "--print-after",
+            metavar="PASS",
+            help="Print the graph after this pass, or `all`.",
         ),
-        click.option(
-            "--print-after-change", is_flag=True, help="Print the graph whenever it changed."
+        option(
+            DEBUGGING,
+            "--print-after-change",
+            is_flag=True,
+            help="Print the graph whenever it changed.",
         ),
-        click.option(
+        option(
+            DEBUGGING,
             "--dump-ir",
             type=click.Path(path_type=Path, file_okay=False),
             metavar="DIR",
             help="Write the graph after each pass as `NN-<pass>.ir`.",
         ),
-        click.option("--time", "timed", is_flag=True, help="Print the time of each pass."),
-        click.option(
+        option(DEBUGGING, "--time", "timed", is_flag=True, help="Print the time of each pass."),
+        option(
+            DEBUGGING,
             "--verify-each/--no-verify-each",
             default=True,
             show_default=True,
             help="Verify the graph after each pass.",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+)
+"""Adds the options to a command."""
 
 
 class Watch:

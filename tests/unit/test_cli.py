@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ai8xc.__main__ import main
+from ai8xc.cli.headings import HEADINGS
 from ai8xc.cli.main import COMMANDS, cli
 from ai8xc.files import MAX_ARRAY_BYTES, pack_arrays, read_arrays
 from ai8xc.ir.core import Data
@@ -87,6 +89,16 @@ def test_help_is_complete(command: str) -> None:
     for parameter in found.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("command", ["compile", "check", "opt"])
+def test_many_options_stand_under_headings(command: str) -> None:
+    text = ai8xc(command, "--help").stdout
+    sections = re.findall(r"^([A-Z][^\n:]*):\n((?:  .*\n)+)", text, re.MULTILINE)
+    options = {title: len(re.findall("^  -", body, re.MULTILINE)) for title, body in sections}
+    assert len([title for title in options if title in HEADINGS]) >= 4
+    assert options["Other"] == 1, "only --help"
+    assert "Options" not in options
 
 
 def test_opt_writes_text_and_constants(folder: Path) -> None:
