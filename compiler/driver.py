@@ -92,7 +92,7 @@ class Options:
     input without the batch axis, `calibration` many with it. `emit` says which kinds of files are
     wanted; `load` names Python files with passes or backends. `sources` are the files that all
     this came from: the manifest lists them. `replace` places a network anew that has a placement;
-    `requests` are what options of code ask of the device.
+    `code` are fields of `ai8xc.backends.ai8x.c_options.CodeOptions` that differ from theirs.
     """
 
     device: str | None = None
@@ -107,7 +107,7 @@ class Options:
     prove: Say | None = None
     sources: tuple[Path, ...] = ()
     replace: bool = False
-    requests: Mapping[str, object] = field(default_factory=dict)
+    code: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass
@@ -251,6 +251,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
         if out.facts:
             told = {"pipeline": text, "emit": sorted(options.emit), "settings": options.settings}
             told |= {"network": options.network} if options.network else {}
+            told |= {"code": options.code} if options.code else {}
             shapes = [[int(n) for n in output.type.shape[1:]] for output in graph.outputs]
             facts = {**out.facts, "model": {"name": graph.name, "output_shapes": shapes}}
             facts |= _compared(graph, result.network, device) if anew else {}
@@ -262,7 +263,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
 def _check_requests(options: Options, device: Device | None) -> None:
     """Raise `Rejected` where an option asks for what the device has not."""
     if device is not None:
-        refused = list(check_requests({**options.network, **options.requests}, device))
+        refused = list(check_requests({**options.network, **options.code}, device))
         if refused:
             raise Rejected(refused)
 
@@ -394,6 +395,10 @@ def _default_pipeline(level: str, backend: Backend | None, *, anew: bool = False
 def _given(graph: Graph, options: Options, device: Device | None) -> Iterator[object]:
     if device is not None:
         yield device
+    if options.code:
+        from ai8xc.backends.ai8x.c_options import CodeOptions
+
+        yield CodeOptions(**options.code)  # type: ignore[arg-type] # typed by their names
     if options.sample is not None or options.prove or options.emit - {"ir"}:
         from ai8xc.passes.hardware.sample import Sample
 

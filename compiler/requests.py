@@ -13,13 +13,6 @@ from ai8xc.rules.catalogue import rule_of
 from ai8xc.rules.description import of_document, of_samples
 from ai8xc.rules.limits import limit_on
 
-SHARED_CORE = declare(
-    "AX132",
-    "`prefix` and `riscv` cannot be used together",
-    """The interrupt of the accelerator has one handler on the RISC-V core, under a name that cannot
-    have a prefix.""",
-)
-
 FEATURES: Final[tuple[tuple[str, Feature, str], ...]] = (
     ("fifo_go", "fifo-go", "NET-FIFOGO"),
     ("link_layers", "link-layer", "NET-LINK"),
@@ -71,9 +64,7 @@ def _cores(network: Mapping[str, object]) -> Iterator[Diagnostic]:
     riscv = network.get("riscv")
     if network.get("deep_sleep") and not riscv:
         yield of_document.NET_RISCV.at(UNKNOWN, what="deep sleep")
-    if network.get("no_riscv_cache") and riscv:
+    if network.get("riscv_cache") is False and riscv:
         yield of_document.NET_RISCV.at(UNKNOWN, what="a network that runs there")
     if str(network.get("input_mode", "")).startswith("fast-fifo") and not riscv:
         yield of_samples.FFIFO_RISCV.at(UNKNOWN)
-    if network.get("prefix") and riscv:
-        yield SHARED_CORE.at(UNKNOWN)

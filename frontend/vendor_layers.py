@@ -328,7 +328,7 @@ class _Layer:
 
     def place(self) -> ai8x.Place:
         layer = self.layer
-        groups = layer.bias_group
+        groups = None if self.options.ignore_bias_groups else layer.bias_group
         return ai8x.Place(
             Mask(layer.processors),
             self.output_processors(),

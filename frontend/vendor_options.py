@@ -18,8 +18,9 @@ class NetworkOptions:
     `skip` names weights that are not for this network, `skip_layers` the number of layers at the
     beginning that are left out. The run goes from `start_layer` to `stop_after`. `no_bias` lists
     layers without biases, None all of them. The others replace values of the start layer
-    (`input_offset`), of the last layer (`output_width`) or of all layers. `network`
-    are settings of the run by field (`ai8xc.dialects.settings`).
+    (`input_offset`), of the last layer (`output_width`) or of all layers. Without
+    `ignore_bias_groups`, biases lie in the groups that layers want them in. `network` are settings
+    of the run by field (`ai8xc.dialects.settings`).
     """
 
     device: Device | None = None
@@ -39,6 +40,7 @@ class NetworkOptions:
     streaming_layers: frozenset[int] = frozenset()
     readahead: bool = False
     calcx4: bool = False
+    ignore_bias_groups: bool = False
 
     @property
     def average_rounding(self) -> bool:

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from ai8xc.backends.ai8x import lower_to_reg as _lower_to_reg  # noqa: F401 - makes the pass known
 from ai8xc.backends.ai8x.c_layers import layer_titles
+from ai8xc.backends.ai8x.c_options import CodeOptions
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.emit_facts import facts
+from ai8xc.backends.ai8x.emit_layers import layer_arrays
 from ai8xc.backends.ai8x.emit_registers import archive, memory_arrays, registers_file
 from ai8xc.backends.ai8x.emit_yaml import ALLOCATE, vendor_files
 from ai8xc.backends.base import Backend, Output
@@ -28,7 +30,7 @@ class Ai8xBackend(Backend):
     lowering: ClassVar[str] = "allocate-kernels,check-placement,allocate-biases,lower-to-reg"
     replacing: ClassVar[str] = "replace,allocate-biases,lower-to-reg"
     level: ClassVar[str] = "reg"
-    emits: ClassVar[frozenset[str]] = frozenset({"c", "registers", "yaml"})
+    emits: ClassVar[frozenset[str]] = frozenset({"c", "registers", "yaml", "layers"})
 
     def as_vendor(self, pipeline: str) -> str:
         """Return passes that place kernels as the vendor's tool does.
@@ -47,7 +49,8 @@ class Ai8xBackend(Backend):
         """Add the files of one kind."""
         program = Program.of(graph)
         network = ctx.find(HardwareNetwork)
-        project = CProject(program, layer_titles(network) if network else {})
+        options = ctx.find(CodeOptions) or CodeOptions()
+        project = CProject(program, layer_titles(network) if network else {}, options)
         out.facts = facts(project, network, ctx.find(SampleSums))
         if kind == "c":
             for name, text in project.files().items():
@@ -60,6 +63,11 @@ class Ai8xBackend(Backend):
                 network.graph, next(iter(given.values()), None)
             ).items():
                 out.data(name, content)
+            return
+        if kind == "layers" and network is not None:
+            sample = ctx.find(Sample)
+            arrays = layer_arrays(network, sample) if sample is not None else {}
+            out.data("layers.npz", archive(arrays))
             return
         out.text("registers.json", registers_file(program))
         out.data("memory.npz", archive(memory_arrays(program)))

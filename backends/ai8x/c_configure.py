@@ -20,6 +20,8 @@ class ConfigureCode:
     names: CNames
     groups: Sequence[int]
     titles: Mapping[int, Sequence[str]]
+    verify: bool = False
+    """Every register is read back."""
 
     @property
     def uses_helper(self) -> bool:
@@ -46,16 +48,21 @@ class ConfigureCode:
 
     def _statements(self, run: list[Access]) -> list[str]:
         if not self._is_common(run):
-            return [line for access in run for line in self.names.statement(access)]
+            return [line for access in run for line in self._statement(access)]
         op, word = run[0].op, run[0].value
         name = self.names.register(op.register, op.group, op.index)
         return self.names.broken(
             f"write_groups(&{name}, ", self.names.terms(op.register, word), ");"
         )
 
+    def _statement(self, access: Access) -> list[str]:
+        written = self.names.statement(access)
+        return [*written, *self.names.verified(access)] if self.verify else written
+
     def _is_common(self, run: list[Access]) -> bool:
         written = [access.op.group for access in run if access.kind == "write"]
-        return len(self.groups) >= MIN_GROUPS and written == list(self.groups)
+        several = len(self.groups) >= MIN_GROUPS and not self.verify
+        return several and written == list(self.groups)
 
     def _title(self, access: Access, before: Sequence[str]) -> Sequence[str]:
         register = self.program.registers.register(access.op.register)

@@ -11,11 +11,11 @@ from ai8xc.backends.ai8x.templates import fill
 from ai8xc.dialects.reg import Program, Push
 
 
-def input_arrays(program: Program) -> str:
-    """Return the definitions of the arrays of the sample."""
+def input_arrays(program: Program, section: str = "") -> str:
+    """Return the definitions of the arrays of the sample, in a section of flash."""
     numbers = sample_words(program)
     note = "Sample input; a debugger may replace it" if program.pushes else "Sample input"
-    lines = [f"static const uint32_t input_{n}[] = SAMPLE_INPUT_{n};" for n in numbers]
+    lines = [f"{section}static const uint32_t input_{n}[] = SAMPLE_INPUT_{n};" for n in numbers]
     return "\n".join([f"/* {note} */", *lines, ""])
 
 

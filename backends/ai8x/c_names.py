@@ -10,6 +10,8 @@ from ai8xc.registers import Field, Register, RegisterMap
 LINE = 100
 PREFIX = "CNN_"
 SMALL = 1 << 10
+NOT_READ_BACK = frozenset({"SRAM_TEST", "FMAX"})
+"""Registers that hold something else than what was written; register description, section 7."""
 
 
 @dataclass
@@ -75,6 +77,15 @@ class CNames:
             case _:
                 condition = f"    if (({name} & {mask}) != {value}) {{"
                 return [condition, "        return CNN_FAIL;", "    }"]
+
+    def verified(self, access: Access) -> list[str]:
+        """Return the lines that read back what a write has written; status cannot be compared."""
+        op = access.op
+        if access.kind != "write" or op.register in NOT_READ_BACK:
+            return []
+        name = self.register(op.register, op.group, op.index)
+        value = self.value(op.register, access.value)
+        return [f"    if ({name} != {value}) {{", "        return CNN_FAIL;", "    }"]
 
     def broken(self, head: str, terms: list[str], tail: str) -> list[str]:
         """Return a statement whose last operand is a sum of terms, in lines that are not long."""

@@ -18,24 +18,23 @@ _NAME: Final = re.compile(
 )
 
 
-def file_name(name: str, prefix: str) -> str:
-    """Return the name of a file in a project with this prefix, which may be empty."""
-    return f"{prefix}_{name}" if prefix and name in FILES else name
+def file_names(prefix: str, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return the files that have another name in a project: for its prefix, or as chosen."""
+    return {**({name: f"{prefix}_{name}" for name in FILES} if prefix else {}), **chosen}
 
 
-def prefixed(files: Mapping[str, str], prefix: str) -> dict[str, str]:
-    """Return the files of a project with a prefix in place of `cnn`."""
-    if not prefix:
-        return dict(files)
-    return {file_name(name, prefix): _renamed(text, prefix) for name, text in files.items()}
+def prefixed(files: Mapping[str, str], prefix: str, names: Mapping[str, str]) -> dict[str, str]:
+    """Return the files of a project with a prefix in place of `cnn`, under other names."""
+    return {names.get(name, name): _renamed(text, prefix, names) for name, text in files.items()}
 
 
-def _renamed(text: str, prefix: str) -> str:
+def _renamed(text: str, prefix: str, files: Mapping[str, str]) -> str:
     def new(match: re.Match[str]) -> str:
         if match[0] == "memcpy32":
             return f"{prefix}_memcpy32"
         return f"{prefix}_" if match[0].islower() else f"{prefix.upper()}_"
 
-    for name in FILES:
-        text = re.sub(rf"(?<![\w.]){re.escape(name)}\b", file_name(name, prefix), text)
-    return _NAME.sub(new, text)
+    if files:
+        pattern = "|".join(re.escape(name) for name in sorted(files, key=len, reverse=True))
+        text = re.sub(rf"(?<![\w.])({pattern})\b", lambda found: files[found[1]], text)
+    return _NAME.sub(new, text) if prefix else text

@@ -28,11 +28,15 @@ def sample_tables(program: Program) -> dict[str, Array]:
     return {f"SAMPLE_INPUT_{n}": words for n, words in sample_words(program).items()}
 
 
-def output_tables(program: Program) -> dict[str, Array]:
-    """Return the expected words: address, mask, count, words, ..., 0."""
-    parts = []
+def output_tables(program: Program, limit: int | None = None) -> dict[str, Array]:
+    """Return the expected words, so many of them at most: address, mask, count, words, ..., 0."""
+    parts: list[Array] = []
+    left = sum(len(image.data.array) for image in program.expected) if limit is None else limit
     for image in program.expected:
-        words = image.data.array
+        words = image.data.array[:left]
+        left -= len(words)
+        if not len(words):
+            break
         head = np.array([program.address(image), image.mask, len(words)], np.uint32)
         parts += [head, words.astype(np.uint32)]
     return {"SAMPLE_OUTPUT": np.concatenate([*parts, np.zeros(1, np.uint32)])}

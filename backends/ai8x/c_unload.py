@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ai8xc.backends.ai8x.c_names import CNames, hexadecimal
-from ai8xc.backends.ai8x.templates import template
+from ai8xc.backends.ai8x.c_options import unroll
+from ai8xc.backends.ai8x.templates import fill
 from ai8xc.dialects.reg import Program, Unload
 from ai8xc.registers import WORD_BYTES
 
@@ -162,11 +163,30 @@ def output_bytes(unload: Unload) -> int:
     return unload.channels * unload.rows * unload.columns * size
 
 
-def unload_function(program: Program, names: CNames, *, transposes: bool = False) -> str:
+@dataclass(frozen=True)
+class Unrolled:
+    """How often the C compiler unrolls the loops over bytes and wide values; None: as it likes.
+
+    `transposes`: bytes go through the byte transposer, whose loop has a number of its own.
+    """
+
+    bytes: int | None = None
+    wide: int | None = None
+    transposed: int | None = None
+    transposes: bool = False
+
+    def helper(self, name: str) -> str:
+        """Return a helper as C."""
+        numbers = {"unload_wide": self.wide, "unload_mlator": self.transposed}
+        indent = " " * (8 if name == "unload_wide" else 4)
+        return fill(f"{name}.c", unroll=unroll(numbers.get(name, self.bytes), indent))
+
+
+def unload_function(program: Program, names: CNames, unrolled: Unrolled) -> str:
     """Return `cnn_unload` with the helpers that it needs."""
     instances = program.registers.memory("data").instances
     total = sum(map(output_bytes, program.unloads))
-    code = UnloadCode(names, set(), total % WORD_BYTES != 0, transposes)
+    code = UnloadCode(names, set(), total % WORD_BYTES != 0, unrolled.transposes)
     lines: list[str] = []
     at = 0
     for unload in program.unloads:
@@ -182,9 +202,9 @@ def unload_function(program: Program, names: CNames, *, transposes: bool = False
     if code.padding:
         lines.insert(0, f"    out_buf[{total // WORD_BYTES}] = 0; /* padding */")
     body = "\n".join([*head, *code.around(lines)]).strip("\n")
-    helpers = [template(f"{name}.c") for name in sorted(code.helpers)]
+    helpers = [unrolled.helper(name) for name in sorted(code.helpers)]
     function = f"int cnn_unload(uint32_t *out_buf)\n{{\n{body}\n\n    return CNN_OK;\n}}"
-    return "\n".join([*helpers, function])
+    return "\n".join([*helpers, function, "\n"])
 
 
 def comment_text(text: str) -> str:

@@ -5,16 +5,14 @@ Names and return codes are the vendor's; source: register description, sections 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Final
 
 from ai8xc.backends.ai8x.c_configure import ConfigureCode
-from ai8xc.backends.ai8x.c_input import input_arrays, load_input
+from ai8xc.backends.ai8x.c_facts import BOARDS, Facts
+from ai8xc.backends.ai8x.c_main import MainCode
 from ai8xc.backends.ai8x.c_names import CNames, hexadecimal
-from ai8xc.backends.ai8x.c_prefix import prefixed
+from ai8xc.backends.ai8x.c_prefix import file_names, prefixed
 from ai8xc.backends.ai8x.c_tables import (
     output_header,
     output_tables,
@@ -23,114 +21,57 @@ from ai8xc.backends.ai8x.c_tables import (
     weight_tables,
     weights_header,
 )
-from ai8xc.backends.ai8x.c_unload import comment_text, output_bytes, unload_function
+from ai8xc.backends.ai8x.c_unload import Unrolled, comment_text, output_bytes, unload_function
 from ai8xc.backends.ai8x.templates import fill, runtime_file, template
-from ai8xc.device import Device, load_device
-from ai8xc.dialects.reg import Program
-from ai8xc.dialects.settings import Settings
 from ai8xc.registers import WORD_BYTES
 
-BOARDS: Final = {"max78000": ("EvKit_V1", "FTHR_RevA"), "max78002": ("EvKit_V1",)}
 SWITCH_DELAY_MS: Final = {"max78000": 0, "max78002": 10}
 """How long the power switches take; register description, section 1."""
 
-MAX_CLASSES: Final = 4096
-"""Outputs up to which the error bound of the softmax holds."""
 
-
-Q14: Final = 1 << 14
-Q31: Final = (1 << 31) - 1
-LOGIT_SHIFT: Final = 16
-"""Fraction bits of the factor of the logits, fewer where it is large: the product fits 64 bits."""
-
-
-@dataclass(frozen=True)
-class CProject:
-    """A register program as a C project; `titles` say what its layers do, by their numbers."""
-
-    program: Program
-    titles: Mapping[int, Sequence[str]] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The name of the project: that of the graph, as a file and in a C string may have it."""
-        return re.sub(r"[^A-Za-z0-9_.+-]", "_", self.program.graph.name) or "network"
-
-    @cached_property
-    def device(self) -> Device:
-        """The device."""
-        return load_device(self.program.device)
-
-    @property
-    def chip(self) -> str:
-        """The device as the vendor writes it."""
-        return self.device.name.upper()
-
-    @cached_property
-    def settings(self) -> Settings:
-        """How the network is fed, started and run."""
-        return Settings.of(self.program.graph)
-
-    @cached_property
-    def groups(self) -> list[int]:
-        """The groups in use."""
-        accesses = self.program.function("cnn_start").accesses
-        return sorted({a.op.group for a in accesses if a.op.register == "CTL"})
-
-    @cached_property
-    def express(self) -> bool:
-        """Weights are loaded packed."""
-        accesses = self.program.function("cnn_init").accesses
-        field = self.program.registers.register("CTL").field("express")
-        return any(field.of(a.value) for a in accesses if a.op.register == "CTL")
-
-    @property
-    def pll(self) -> bool:
-        """The accelerator runs on the PLL."""
-        return self.device.clocks.pll > 0 and self.settings.pll
-
-    @property
-    def scale(self) -> float:
-        """The real value of one step of the first output, 0 where it is not known."""
-        match self.program.graph.get("output_scales"):
-            case (float(scale), *_):
-                return scale
-        return 0.0
-
-    @property
-    def classifies(self) -> bool:
-        """The outputs are wide numbers, one for each class."""
-        match self.program.unloads:
-            case (only,):
-                values = only.channels * only.rows * only.columns
-                return only.wide and values == only.channels <= MAX_CLASSES
-        return False
+class CProject(Facts):
+    """A register program as a C project."""
 
     def files(self) -> dict[str, str]:
         """Return the text of every file by its name."""
-        boards = BOARDS[self.device.name]
-        facts = {"name": self.name, "chip": self.chip, "board": boards[0]}
-        facts["boards"] = " or ".join(boards)
-        riscv = self.settings.riscv
-        core = "riscv" if riscv else "arm"
+        facts = {"name": self.name, "chip": self.chip, "board": self.board}
+        facts["boards"] = " or ".join(BOARDS[self.device.name])
+        core = "riscv" if self.settings.riscv else "arm"
         facts["sources"] = template(f"sources_{core}.mk").rstrip()
-        mains = {"main.c": self._main()}
-        if riscv:
-            enable, disable = self._switch_pll()
-            arm = fill("main_arm.c", name=self.name, enable_pll=enable, disable_pll=disable)
-            mains = {"main.c": arm, "main_riscv.c": mains["main.c"]}
+        facts["defines"] = self._defines()
+        answer = output_tables(self.program, self._checked_words())
         files = {
             "cnn.h": self._header(),
             "cnn.c": self._network(),
             "weights.h": weights_header(weight_tables(self.program, self.express)),
             "softmax.c": runtime_file("src/softmax.c"),
-            **mains,
+            **MainCode(self).files(),
             "sampledata.h": sample_header(sample_tables(self.program)),
-            "sampleoutput.h": output_header(output_tables(self.program)),
+            "sampleoutput.h": output_header(answer),
             "Makefile": fill("Makefile", **facts),
             "project.mk": fill("project.mk", **facts),
         }
-        return prefixed(files, self.settings.prefix)
+        return prefixed(files, self.settings.prefix, self.file_names)
+
+    @property
+    def file_names(self) -> dict[str, str]:
+        """The files that have another name than usual, and these names."""
+        return file_names(self.settings.prefix, self.options.file_names)
+
+    def _checked_words(self) -> int | None:
+        """Return how many words the known-answer test compares, None for all."""
+        return self.options.check_words if self.options.known_answer else 0
+
+    def _defines(self) -> str:
+        """Return the lines of the Makefile that hand macros to the C compiler."""
+        options = self.options
+        lines = [f"PROJ_CFLAGS += {_macros(options.defines)}"] if options.defines else []
+        arm, riscv = (_macros(names) for names in (options.defines_arm, options.defines_riscv))
+        if arm or riscv:
+            flags = "PROJ_CFLAGS +="
+            lines += ['ifeq "$(RISCV_CORE)" "1"', f"{flags} {riscv}", "else", f"{flags} {arm}"]
+            lines += ["endif"]
+        return "".join(f"{line}\n" for line in lines)
 
     def _header(self) -> str:
         unloads = self.program.unloads
@@ -152,30 +93,40 @@ class CProject:
             summary="\n".join(summary),
             outputs=outputs,
             output_words=-(-sum(map(output_bytes, unloads)) // WORD_BYTES),
-            timer=fill("timer.h", timer=self.settings.timer) if not self.settings.energy else "",
+            timer=self._timer(),
+            unload=template("unload.h") if self.options.unload else "",
             signals=self._signals(),
             handler=self._handler,
-            handler_note="" if self.settings.riscv else "; cnn_enable() installs it",
-            unload_layout="channel by channel, row by row",
+            handler_note=self._handler_note(),
         )
+
+    def _timer(self) -> str:
+        if self.settings.energy or not self.options.timed:
+            return ""
+        return fill("timer.h", timer=self.settings.timer)
 
     def _network(self) -> str:
         names = CNames(self.program.registers)
         start = [names.statement(a) for a in self.program.function("cnn_start").accesses]
-        configure = ConfigureCode(self.program, names, self.groups, self._titles())
-        unload = unload_function(self.program, names, transposes=self.settings.mlator)
-        delay = SWITCH_DELAY_MS[self.device.name]
+        verify = self.options.verify_writes
+        configure = ConfigureCode(self.program, names, self.groups, self.layer_titles, verify)
+        unload = (
+            unload_function(self.program, names, self._unrolled()) if self.options.unload else ""
+        )
+        delay = self.options.switch_delay
+        delay = SWITCH_DELAY_MS[self.device.name] if delay is None else delay
         parts = {
             "layers": self._layers(),
             "includes": "#include <string.h>\n" if "memcpy(" in unload else "",
             "groups": hexadecimal(sum(1 << group for group in self.groups)),
             "biases": self._bias_arrays(),
+            "section": self.flash_section,
             "isr": "\n".join(self._statements(names, "CNN_ISR")),
             "stop": "\n".join(self._statements(names, "cnn_stop")),
             "continue": "\n".join(self._statements(names, "cnn_continue")),
             "weights": self._weights(),
             "load_bias": self._load_bias(names),
-            "init": "\n".join(self._statements(names, "cnn_init")),
+            "init": "\n".join(self._statements(names, "cnn_init", verify=verify)),
             "configure": configure.body(),
             "write_groups": self._write_groups(configure),
             "start": "\n".join(line for lines in start[:-1] for line in lines),
@@ -191,11 +142,25 @@ class CProject:
         parts |= {"registers": names.macros(), "fields": names.field_macros()}
         return fill("cnn.c", name=self.name, chip=self.chip, **parts)
 
+    def _unrolled(self) -> Unrolled:
+        options = self.options
+        return Unrolled(
+            options.unroll_bytes,
+            options.unroll_wide,
+            options.unroll_transposed,
+            transposes=self.settings.mlator,
+        )
+
     @property
     def _handler(self) -> str:
-        if self.settings.riscv:
+        if self.settings.riscv and not self.settings.prefix:
             return '__attribute__((interrupt("machine"))) void CNN_IRQHandler(void)'
         return "void CNN_ISR(void)"
+
+    def _handler_note(self) -> str:
+        if not self.settings.riscv:
+            return "; cnn_enable() installs it"
+        return ", which that of the core calls" if self.settings.prefix else ""
 
     def _interrupt(self) -> dict[str, str]:
         """Return how the interrupt is enabled and how its handler ends, on the core in use."""
@@ -218,29 +183,24 @@ class CProject:
         stride = hexadecimal(self.program.registers.group_stride)
         return fill("write_groups.c", stride=stride, writes="\n".join(configure.helper()))
 
-    def _statements(self, names: CNames, function: str) -> list[str]:
-        accesses = self.program.function(function).accesses
-        return [line for access in accesses for line in names.statement(access)]
+    def _statements(self, names: CNames, function: str, *, verify: bool = False) -> list[str]:
+        """Return the statements of a function; what it writes before AON_CTL is not verified."""
+        lines: list[str] = []
+        reset = True
+        for access in self.program.function(function).accesses:
+            reset = reset and access.op.register != "AON_CTL"
+            lines += names.statement(access)
+            if verify and not reset:
+                lines += names.verified(access)
+        return lines
 
     def _layers(self) -> str:
         """Return the layers for the head of the file."""
-        found = self._titles()
+        found = self.layer_titles
         lines = [
             (" * " if n == 0 else " *     ") + x for t in found.values() for n, x in enumerate(t)
         ]
         return "\n".join(lines)
-
-    def _titles(self) -> Mapping[int, Sequence[str]]:
-        """Return what is said about each hardware layer; of a bare program, its nodes."""
-        if self.titles:
-            return self.titles
-        found: dict[int, list[str]] = {}
-        for access in self.program.function("cnn_configure").accesses:
-            if self.program.registers.register(access.op.register).scope == "layer":
-                nodes = comment_text(", ".join(access.op.loc.nodes))
-                title = f"Layer {access.op.index}{': ' if nodes else ''}{nodes}"
-                found.setdefault(access.op.index, [title])
-        return found
 
     def _weights(self) -> str:
         if not self.express:
@@ -252,7 +212,8 @@ class CProject:
         groups = [b.group for b in self.program.biases]
         if not groups:
             return ""
-        lines = [f"static const uint8_t bias_{g}[] = BIAS_{g};" for g in groups]
+        kind = f"{self.flash_section}static const uint8_t"
+        lines = [f"{kind} bias_{g}[] = BIAS_{g};" for g in groups]
         return "\n".join(["\n/* Biases of each group, in the order of its memory */", *lines, ""])
 
     def _load_bias(self, names: CNames) -> str:
@@ -265,117 +226,11 @@ class CProject:
         ]
         return fill("bias.c", loads="\n".join(loads)).rstrip()
 
-    def _main(self) -> str:
-        parts = {
-            "inputs": input_arrays(self.program),
-            "load_input": load_input(self.program),
-            "softmax": self._softmax(),
-            "report": "        print_classes();\n" if self.classifies else "",
-            "includes": '#include "sema_regs.h"\n' if self.settings.riscv else "",
-            "clock_source": f"MXC_S_GCR_PCLKDIV_CNNCLKSEL_{'IPLL' if self.pll else 'PCLK'}",
-            "clock_divider": f"MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV{self._divider}",
-            **self._core(),
-            "run": "\n".join(self._run()),
-            "boost_on": self._boost("enable"),
-            "boost_off": self._boost("disable"),
-            **self._energy(),
-        }
-        return fill("main.c", name=self.name, **parts)
-
-    def _switch_pll(self) -> tuple[str, str]:
-        """Return the statements that turn the PLL on and off."""
-        if not self.pll:
-            return "", ""
-        ctrl = "    MXC_GCR->ipll_ctrl"
-        bit = "MXC_F_GCR_IPLL_CTRL_EN"
-        return f"{ctrl} |= {bit};\n", f"{ctrl} &= ~{bit};\n"
-
-    def _core(self) -> dict[str, str]:
-        """Return what `main` does as its core must: begin, wait, end."""
-        enable, disable = self._switch_pll()
-        if not self.settings.riscv:
-            begin = fill("begin_arm.c", enable_pll=enable)
-            return {"begin": begin, "wait": template("wait_arm.c"), "end": disable, "done": ""}
-        done = "    MXC_SEMA->irq0 = MXC_F_SEMA_IRQ0_EN | MXC_F_SEMA_IRQ0_CM4_IRQ;\n"
-        return {
-            "begin": template("begin_riscv.c"),
-            "wait": template("wait_riscv.c"),
-            "end": "",
-            "done": f"    /* Wake the Arm core */\n{done}",
-        }
-
-    def _run(self) -> list[str]:
-        """Return the statements of one inference."""
-        settings = self.settings
-        run = self._once()
-        if settings.one_shot:
-            layers = self._titles()
-            run.append(fill("one_shot.c", layers=len(layers) - 1).rstrip())
-        if settings.energy:
-            run = ["        measure_energy();", *run]
-        return [*self._divide(), *run]
-
-    def _once(self) -> list[str]:
-        """Return the statements that load the input, start, and wait."""
-        calls = ["load_input()", "(void)cnn_start()"]
-        if self.program.pushes:
-            calls.reverse()
-        if self.settings.stop_start:
-            calls += ["(void)cnn_stop()", "(void)cnn_continue()"]
-        return [f"        {call};" for call in (*calls, "wait_for_cnn()")]
-
-    def _energy(self) -> dict[str, str]:
-        """Return what measures energy, step by step."""
-        if not self.settings.energy:
-            return {"measure": "", "idle": ""}
-        load = "" if self.program.pushes else template("energy_input.c")
-        measure = fill("energy.c", input=load, inference="\n".join(self._once()))
-        return {"measure": measure, "idle": template("idle.c")}
-
-    def _boost(self, what: str) -> str:
-        """Return the call that turns the boost circuit on or off, nothing without one."""
-        if not self.settings.boost:
-            return ""
-        port, pin = self.settings.boost.split(".")
-        call = f"(void)cnn_boost_{what}(MXC_GPIO{port}, MXC_GPIO_PIN_{pin});\n"
-        return f"    {call}" if what == "enable" else f"        {call}"
-
     def _signals(self) -> str:
         """Return the macros that tell the outside what is at work."""
         gpio = self.settings.energy and self.device.has("pll")
         return template(f"signals_{'gpio' if gpio else 'led'}.h").rstrip()
 
-    def _divide(self) -> list[str]:
-        """Return the statements that take the PLL to full speed, if the network may run so."""
-        if not self.pll or not self._pipelined:
-            return []
-        return [template("full_speed.c").rstrip()]
 
-    @property
-    def _pipelined(self) -> bool:
-        """The accelerator has a pipeline, and it is on."""
-        return self.device.has("pipeline") and self.settings.pipeline
-
-    @property
-    def _divider(self) -> int:
-        """The clock divider while loading: a quarter of the PLL, else full speed where it may be.
-
-        Source: register description, section 5.1.
-        """
-        clocks = self.device.clocks
-        if self.pll:
-            return 4
-        slow = clocks.apb > clocks.max_without_pipeline and not self._pipelined
-        return 2 if slow else 1
-
-    def _softmax(self) -> str:
-        if not self.classifies:
-            return ""
-        factor = self.scale * Q14
-        if factor in (0.0, 1.0):
-            layer = fill("softmax_layer.c", scale="", logit="(q31_t)outputs[i]")
-            return layer + template("softmax_report.c")
-        shift = next(s for s in range(LOGIT_SHIFT, -1, -1) if factor * 2**s < Q31 or s == 0)
-        scale = fill("logit_scale.c", factor=min(round(factor * 2**shift), Q31), shift=shift)
-        layer = fill("softmax_layer.c", scale=scale, logit="logit(outputs[i])")
-        return layer + template("softmax_report.c")
+def _macros(names: Sequence[str]) -> str:
+    return " ".join(f"-D{name}" for name in names)

@@ -35,6 +35,7 @@ def facts(
         "layers": _layers(network, sums, estimated, bounds) if network else [],
         "cycles": _cycles(estimated) if estimated else None,
         "least_cycles": sum(bounds) if bounds else None,
+        **({"files": project.file_names} if project.file_names else {}),
         "program": {"express": project.express, "functions": _functions(program)},
     }
 

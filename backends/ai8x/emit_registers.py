@@ -15,16 +15,20 @@ import numpy as np
 
 from ai8xc.backends.ai8x.unload import unload_words
 from ai8xc.dialects.reg import Program
+from ai8xc.dialects.settings import Settings
 from ai8xc.ir.types import Array
 
-EXECUTED: Final = ("cnn_init", "cnn_configure", "cnn_start", "CNN_ISR")
-"""The functions that an inference runs, in order; the others stop one and let it go on."""
+BEGINNING: Final = ("cnn_init", "cnn_configure", "cnn_start", "cnn_stop", "cnn_continue")
+"""The functions in the order of execution; an inference that has ended is not continued."""
+NEXT_LAYER: Final = ("CNN_ISR", "cnn_continue")
+"""What follows each layer but the last where the network stops behind every layer."""
 
 
 def registers_file(program: Program) -> str:
     """Return the text of `registers.json`, one access a line."""
     functions = []
-    for function in map(program.function, EXECUTED):
+    stops = program.layers - 1 if Settings.of(program.graph).one_shot else 0
+    for function in map(program.function, (*BEGINNING, *NEXT_LAYER * stops, "CNN_ISR")):
         accesses = ",\n".join(f"    {json.dumps(access.as_json())}" for access in function.accesses)
         functions.append(f'  {{"name": {json.dumps(function.name)}, "writes": [\n{accesses}\n  ]}}')
     body = ",\n".join(functions)

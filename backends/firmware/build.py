@@ -11,13 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from ai8xc.backends.firmware.names import MAIN, Names
 from ai8xc.backends.firmware.sdk import sdk_files
 from ai8xc.ir.diag import Diagnostic, Rejected, declare
 from ai8xc.ir.loc import UNKNOWN
-
-MAIN: Final = "main.c"
-RISCV_MAIN: Final = "main_riscv.c"
-"""The main program of the RISC-V core, in projects that run on it; `main.c` only starts it."""
 
 FLAGS: Final = ("-O2", "-std=c99", "-ffunction-sections", "-fdata-sections")
 LINK_FLAGS: Final = ("-nostartfiles", "-Wl,--gc-sections")
@@ -146,15 +143,9 @@ class Firmware:
     """What the RISC-V core runs: its ELF file is in a segment of this one."""
 
 
-def prefix_of(project: Path) -> str:
-    """Return what names in C begin with in a project, nothing where they have no prefix."""
-    found = [path.name for path in project.glob("*_cnn.c")]
-    return found[0].removesuffix("_cnn.c") if len(found) == 1 else ""
-
-
-def toolchains(project: Path) -> tuple[Toolchain, ...]:
+def toolchains(names: Names) -> tuple[Toolchain, ...]:
     """Return the tools that a project needs."""
-    return (ARM, RISCV) if (project / RISCV_MAIN).is_file() else (ARM,)
+    return (ARM, RISCV) if names.riscv else (ARM,)
 
 
 def missing_compilers(project: Path) -> list[Diagnostic]:
@@ -167,7 +158,7 @@ def missing_compilers(project: Path) -> list[Diagnostic]:
             help=f"install {tools.packages} (Debian's names)",
             notes=[note],
         )
-        for tools in toolchains(project)
+        for tools in toolchains(Names.of(project))
         if tools.missing
     ]
 
@@ -185,16 +176,18 @@ def build(project: Path, device: str, work: Path) -> Firmware:
     sdk.mkdir()
     for name, content in sdk_files().items():
         (sdk / name).write_bytes(content)
-    job = _Job(project, machine, work)
-    names = [path.name for path in sorted(project.glob("*.c"))]
-    if RISCV not in toolchains(project):
-        return replace(job.linked(ARM, names), prefix=prefix_of(project))
-    second = job.linked(RISCV, [name for name in names if name != MAIN])
+    names = Names.of(project)
+    job = _Job(project, machine, work, names)
+    sources = [path.name for path in sorted(project.glob("*.c"))]
+    if not names.riscv:
+        return replace(job.linked(ARM, sources), prefix=names.prefix)
+    main = names.file(MAIN)
+    second = job.linked(RISCV, [name for name in sources if name != main])
     image = work / "riscv.bin"
     _call(f"{RISCV.prefix}objcopy", "-O", "binary", str(work / "riscv.elf"), str(image))
     holder = work / "riscv_image.s"
     holder.write_text(f'.section .riscv_flash, "a"\n.incbin "{image}"\n')
-    return replace(job.linked(ARM, [MAIN], holder), second=second)
+    return replace(job.linked(ARM, [main], holder), second=second, prefix=names.prefix)
 
 
 @dataclass(frozen=True)
@@ -204,21 +197,22 @@ class _Job:
     project: Path
     machine: Machine
     work: Path
+    names: Names
 
     def linked(self, tools: Toolchain, names: Sequence[str], *more: Path) -> Firmware:
         """Compile sources of the project for a core; return what was linked."""
         sdk, core = self.work / "sdk", "riscv" if tools is RISCV else "firmware"
         include = (f"-I{sdk}", f"-I{self.project}")
+        macros = self.names.riscv_defines if tools is RISCV else self.names.arm_defines
         sources = (*(self.project / name for name in names), sdk / "sdk.c", sdk / tools.startup)
         objects = []
         for source in (*sources, *more):
             target = self.work / f"{core}-{source.stem}.o"
-            flags = (*tools.flags, *FLAGS, *include)
+            flags = (*tools.flags, *FLAGS, *include, *(f"-D{macro}" for macro in macros))
             _call(tools.compiler, *flags, "-c", str(source), "-o", str(target))
             objects.append(str(target))
         elf = self.work / f"{core}.elf"
-        riscv = (self.project / RISCV_MAIN).is_file()
-        sizes = self.machine.symbols(riscv).items()
+        sizes = self.machine.symbols(self.names.riscv).items()
         definitions = [f"-Wl,--defsym={name}={size}" for name, size in sizes]
         script = f"-T{sdk / tools.script}"
         _call(
@@ -226,7 +220,8 @@ class _Job:
             *definitions,
             *(script, *objects, "-o", str(elf)),
         )
-        networks = [Path(name) for name in objects if name.endswith("cnn.o")]
+        network = Path(self.names.file("cnn.c")).stem
+        networks = [Path(name) for name in objects if name.endswith((f"-{network}.o", "_cnn.o"))]
         text = sum(_sizes(tools, network)[0] for network in networks)
         return _read(elf.read_bytes(), self.machine, (*_sizes(tools, elf), text))
 

@@ -37,7 +37,10 @@ ARM: Final = Architecture(
     entry=1,
 )
 RISCV: Final = Architecture(
-    "RISCV", ("RISCV32",), "RISCV32_ANY", ("pc", "ra", "mepc", "mstatus", "mtvec", "mcause")
+    "RISCV",
+    ("RISCV32",),
+    "RISCV32_ANY",
+    ("pc", "ra", "sp", "a0", "a1", "a2", "a3", "mepc", "mstatus", "mtvec", "mcause"),
 )
 
 

@@ -100,8 +100,21 @@ class Machine:
 
     def words(self, symbol: str, count: int) -> Words:
         """Return words of memory from a variable of the firmware on."""
-        symbols = (self._firmware.second or self._firmware).symbols
-        return np.frombuffer(self._core.memory(symbols[symbol], 4 * count), "<u4")
+        return np.frombuffer(self._core.memory(self.symbol(symbol), 4 * count), "<u4")
+
+    @property
+    def unloads(self) -> bool:
+        """Whether `main` has a buffer of outputs, which `cnn_unload` fills."""
+        return "outputs" in self._of_network.symbols
+
+    @property
+    def _of_network(self) -> Firmware:
+        """The program that holds the network."""
+        return self._firmware.second or self._firmware
+
+    def symbol(self, name: str) -> int:
+        """Return the address of a variable or constant of the program that holds the network."""
+        return self._of_network.symbols[name]
 
     def run(self) -> int:
         """Execute until `main` returns; returns its status.
@@ -120,7 +133,9 @@ class Machine:
         return self.chip.status or self.chip.riscv_status or 0
 
     def call(self, function: str, *arguments: int) -> int:
-        """Call a function when `run` has ended; returns its result."""
+        """Call a function of the network, on the core that runs it; returns its result."""
+        if self._second:
+            return self._second.call(function, *arguments)
         self.chip.status = None
         core = self._core
         core["sp"] = core.word(FLASH)
@@ -143,11 +158,14 @@ class Machine:
         if self._ends is None:
             raise MachineError("the network does not finish")
         self.sleep()
-        self._interrupt(CNN_INTERRUPT)
+        if self._second:
+            self._second.interrupt()
+        else:
+            self._interrupt(CNN_INTERRUPT)
 
     def store(self, symbol: str, words: Words) -> None:
         """Put words into a variable or a constant of the firmware."""
-        self._core.load(self._firmware.symbols[symbol], words.astype("<u4").tobytes())
+        self._core.load(self.symbol(symbol), words.astype("<u4").tobytes())
 
     # --- time, in instructions: one a clock
 
@@ -313,6 +331,7 @@ class _RiscV:
     def __init__(self, chip: Machine, firmware: Firmware) -> None:
         self.profile = Profile(firmware.functions, riscv=True)
         self._chip = chip
+        self._firmware = firmware
         self._core = Core(RISCV)
         chip.connect(self._core)
         self._core.each_block(self._block)
@@ -321,13 +340,42 @@ class _RiscV:
         """Execute from `start` until the program is done."""
         core, chip, at = self._core, self._chip, start
         while chip.chip.riscv_status is None:
-            try:
-                core.run(at, NOWHERE)
-            except CoreError as error:
-                place = self.profile.function(core["pc"])
-                raise MachineError(f"the RISC-V core faults in `{place}`: {error}") from error
+            self._execute(at, NOWHERE)
             if chip.chip.riscv_status is None:
                 at = self._stopped(core["pc"])
+
+    def call(self, function: str, *arguments: int) -> int:
+        """Call a function that nothing in the firmware calls; returns its result."""
+        core, symbols = self._core, self._firmware.symbols
+        core["sp"], core["mtvec"] = symbols["stack_top"], symbols["riscv_vectors"] | 1
+        core["ra"] = RETURN
+        for register, value in zip(("a0", "a1", "a2", "a3"), arguments, strict=False):
+            core[register] = value
+        self._until_return(symbols[function] & ~1)
+        self.profile.leave(RETURN)
+        self._chip.bus.flush()
+        return core["a0"]
+
+    def interrupt(self) -> None:
+        """Let the interrupt of the accelerator come, and its handler end."""
+        self._until_return(self._entered(RETURN))
+
+    def _until_return(self, at: int) -> None:
+        while at != RETURN:
+            self._execute(at, RETURN)
+            at = self._core["pc"]
+            if at != RETURN:
+                at = self._stopped(at)
+
+    def _execute(self, start: int, stop: int) -> None:
+        try:
+            self._core.run(start, stop)
+        except CoreError as error:
+            at = self._core["pc"]
+            if at == stop != NOWHERE:
+                return  # nothing can be executed there
+            place = self.profile.function(at)
+            raise MachineError(f"the RISC-V core faults in `{place}`: {error}") from error
 
     def _stopped(self, at: int) -> int:
         """Return where to go on after a sleep, or after a stop for an interrupt."""
@@ -337,8 +385,10 @@ class _RiscV:
         if not self._chip.running:
             raise MachineError(f"the RISC-V core sleeps for ever in `{place}`")
         self._chip.sleep()
-        if not self._core["mstatus"] & self.ENABLED:
-            return at
+        return self._entered(at) if self._core["mstatus"] & self.ENABLED else at
+
+    def _entered(self, at: int) -> int:
+        """Take the interrupt of the accelerator; return where its handler begins."""
         if not self._chip.chip.words.get(RISCV_INTERRUPTS, 0) >> CNN_INTERRUPT & 1:
             raise MachineError("the interrupt of the accelerator is not enabled")
         self._chip.taken()

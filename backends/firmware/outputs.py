@@ -110,15 +110,18 @@ def _runs(addresses: Array) -> Iterator[tuple[int, int]]:
             yield int(run[0]), len(run)
 
 
-def known_answer(project: Project) -> ReadWords:
-    """Return a reader of the expected words; words that are not expected read as 0."""
+def known_answer(project: Project, found: ReadWords) -> ReadWords:
+    """Return a reader of the expected words; those that are not compared read as `found`."""
     memory: dict[int, int] = {}
     for start, _, words in project.expected():
         for address, word in zip(range(start, start + 4 * len(words), 4), words, strict=True):
             memory[address] = memory.get(address, 0) | int(word)  # outputs can share words
 
     def read(address: int, count: int) -> Array:
-        return np.array([memory.get(address + 4 * i, 0) for i in range(count)], np.uint32)
+        words = found(address, count).astype(np.uint32)
+        for i in range(count):
+            words[i] = memory.get(address + 4 * i, words[i])
+        return words
 
     return read
 

@@ -14,18 +14,16 @@ from typing import Any, Final
 import numpy as np
 
 from ai8xc import __version__
-from ai8xc.backends.ai8x.c_prefix import file_name
 from ai8xc.backends.ai8x.c_tables import output_tables, sample_tables, weight_tables
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.emit_facts import facts
-from ai8xc.backends.firmware.build import prefix_of
+from ai8xc.backends.firmware.names import MANIFEST, Names
 from ai8xc.device import device_names
 from ai8xc.dialects.reg import Program
 from ai8xc.ir.diag import Diagnostic, Rejected, declare
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array
 
-MANIFEST: Final = "ai8xc.json"
 HEADERS: Final = ("weights.h", "sampledata.h", "sampleoutput.h")
 MAX_BYTES: Final = 64 << 20
 
@@ -66,8 +64,8 @@ class Project:
         """Return the project in a folder; raises `Rejected` where there is none."""
         manifest = read_manifest(folder)
         tables: dict[str, Array] = {}
-        prefix = prefix_of(folder)
-        for name in (file_name(header, prefix) for header in HEADERS):
+        names = Names.of(folder)
+        for name in map(names.file, HEADERS):
             try:
                 found = _TABLE.findall(_text(folder / name))
                 tables |= {key: _numbers(body) for key, body in found}

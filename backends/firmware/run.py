@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,12 +12,12 @@ from zlib import crc32
 
 import numpy as np
 
-from ai8xc.backends.ai8x.c_prefix import file_name
 from ai8xc.backends.ai8x.c_tables import output_header, sample_header
 from ai8xc.backends.ai8x.unload import unload_words
 from ai8xc.backends.emulator import Emulator, Finding, LayerTrace
-from ai8xc.backends.firmware.build import RISCV_MAIN, build, missing_compilers, prefix_of
+from ai8xc.backends.firmware.build import build, missing_compilers
 from ai8xc.backends.firmware.machine import Machine, MachineError
+from ai8xc.backends.firmware.names import MANIFEST, Names
 from ai8xc.backends.firmware.outputs import (
     Difference,
     OutputReader,
@@ -87,7 +88,8 @@ def run_project(folder: Path, engine: Engine, sample: Array | None = None) -> Re
         project = project.with_sample(pack_input(layout, stored(layout, sample)))
     absent = missing_compilers(folder) if engine == "firmware" else []
     if engine == "firmware" and not absent:
-        report = _on_firmware(folder, project, sample is not None)
+        other = sample is not None or not project.expected()
+        report = _on_firmware(folder, project, other)
     else:
         report = _on_registers(project, sample is not None)
         report.diagnostics += absent
@@ -132,8 +134,8 @@ def run_many(folder: Path, engine: Engine, samples: Array) -> ManyReport:
     packed = (pack_input(layout, stored(layout, sample)) for sample in samples)
     absent = missing_compilers(folder) if engine == "firmware" else []
     diagnostics += absent
-    if absent or (folder / RISCV_MAIN).is_file():
-        engine = "registers"  # functions are called on the Arm core
+    if absent:
+        engine = "registers"
     findings: list[Finding] = []
     runs = _many_on_firmware if engine == "firmware" else _many_on_registers
     found: list[list[Array]] = []
@@ -179,7 +181,8 @@ def _many_on_firmware(
         for function in order:
             machine.call(function)
         machine.wait()
-        machine.call(f"{own}_unload", machine.size.symbols["outputs"])
+        if machine.unloads:
+            machine.call(f"{own}_unload", machine.symbol("outputs"))
         outputs = reader.read(machine.emulator.read_block)
         _check_unloaded(machine, outputs)
         yield outputs
@@ -193,6 +196,8 @@ def _machine(folder: Path, project: Project) -> Machine:
 
 def _check_unloaded(machine: Machine, outputs: list[Array]) -> None:
     """Raise MachineError where the buffer of `cnn_unload` is not what the memories hold."""
+    if not machine.unloads:
+        return
     wanted = unload_words(outputs)
     if not np.array_equal(machine.words("outputs", len(wanted)), wanted):
         raise MachineError("`cnn_unload` returns other values than the data memories hold")
@@ -267,7 +272,7 @@ def _failed(project: Project, engine: Engine, emulator: Emulator, why: str) -> R
 def _judge(report: Report, project: Project, read: ReadWords) -> None:
     """Compare with the known answer; findings that change results fail the run too."""
     reader = OutputReader(project, project.outputs)
-    expected = reader.read(known_answer(project))
+    expected = reader.read(known_answer(project, read))
     report.difference = first_difference(project, expected, reader.read(read))
     wrong = [finding for finding in report.findings if finding.changes_results]
     report.passed = report.difference is None and not wrong
@@ -316,7 +321,8 @@ def _write_project(folder: Path, project: Project, target: Path) -> None:
             raise unusable_project(folder, why) from None
     tables = project.tables
     sample = {name: words for name, words in tables.items() if name.startswith("SAMPLE_INPUT_")}
-    prefix = prefix_of(folder)
-    (target / file_name("sampledata.h", prefix)).write_text(sample_header(sample))
+    names = Names.of(folder)
+    (target / names.file("sampledata.h")).write_text(sample_header(sample))
     answer = {"SAMPLE_OUTPUT": tables["SAMPLE_OUTPUT"]}
-    (target / file_name("sampleoutput.h", prefix)).write_text(output_header(answer))
+    (target / names.file("sampleoutput.h")).write_text(output_header(answer))
+    shutil.copy(folder / MANIFEST, target)

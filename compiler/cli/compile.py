@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from ai8xc.cli.code import code, code_options, wants_riscv
 from ai8xc.cli.common import (
     Format,
     Report,
@@ -29,7 +29,8 @@ from ai8xc.cli.described import (
 from ai8xc.cli.headings import OUTPUT, option
 from ai8xc.cli.network import network, network_options
 from ai8xc.cli.quantizing import QuantizeArguments, quantize_options
-from ai8xc.cli.vendor_table import VendorCommand, no_effect, requests
+from ai8xc.cli.telling import TellingArguments, also_emitted, tell, telling_options, worth_telling
+from ai8xc.cli.vendor_table import VendorCommand, no_effect
 from ai8xc.cli.watch import Watch, WatchArguments, watch_options
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
     from ai8xc.ir.passes import Hook
 
 
-class Arguments(WatchArguments, QuantizeArguments, DataArguments, DescribedArguments):
+class Arguments(
+    TellingArguments, WatchArguments, QuantizeArguments, DataArguments, DescribedArguments
+):
     """The arguments of the command, without those of the report."""
 
     output: Path | None
@@ -65,20 +68,27 @@ Examples:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the files; it is replaced if an earlier run made it.",
 )
-@option(OUTPUT, "--force", is_flag=True, help="Replace the folder whatever it holds.")
+@option(
+    OUTPUT,
+    *("--force", "--overwrite", "force"),
+    is_flag=True,
+    help="Replace the folder whatever it holds.",
+)
 @option(
     OUTPUT,
     "--emit",
     default="c",
     show_default=True,
     metavar="LIST",
-    help="What to write: c, registers, yaml, ir, report.",
+    help="What to write: c, registers, yaml, ir, report, layers.",
 )
 @device_option("max78000")
 @data_options
 @quantize_options
 @described_options
 @network_options
+@code_options
+@telling_options
 @load_option
 @watch_options
 @format_option("text", "json", "sarif")
@@ -108,17 +118,20 @@ def command(
 
         watch = Watch(arguments)
         report.rerun = rerun(arguments, arguments["load"])
-        options = replace(_options(model, device, arguments, watch.hooks), requests=requests(ctx))
+        options = _options(model, device, arguments, watch.hooks)
         ignored = no_effect(ctx)
         network_options = described(arguments, device, options.sample, options.network)
         graph, report.diagnostics = load_described(model, network_options)
         report.diagnostics[:0] = ignored
         watch.start(graph)
         result = compile_graph(graph, options)
-        report.diagnostics += result.diagnostics
+        report.diagnostics += worth_telling(result.diagnostics, arguments)
+        told = tell(result, arguments, report)
         if folder:
             result.write(folder, force=force)
         watch.finish(force=force)
+    for line in told if form == "text" else ():
+        say(line)
     if folder and form == "text":
         say(f"wrote {len(result.files)} files to `{folder}`")
 
@@ -132,12 +145,14 @@ def _options(model: Path, device: Device, arguments: Arguments, hooks: tuple[Hoo
     from ai8xc.cli.quantizing import passes, settings
     from ai8xc.driver import Options
 
-    wanted = frozenset(filter(None, arguments["emit"].split(",")))
+    wanted = frozenset(filter(None, arguments["emit"].split(","))) | also_emitted(arguments)
+    chosen = code(arguments)
     return Options(
         device=device.name,
         pipeline=passes(arguments),
         settings=pass_settings(arguments, settings(arguments)),
-        network=network(arguments),
+        network=network(arguments) | ({"riscv": True} if wants_riscv(chosen) else {}),
+        code=chosen,
         sample=synthesis(arguments, sample(arguments)),
         calibration=calibration(arguments),
         emit=wanted if arguments["output"] else wanted & {"ir"},

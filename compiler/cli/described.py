@@ -97,6 +97,7 @@ class DescribedArguments(TypedDict):
     calcx4: bool
     weight_start: int
     no_deduplicate_weights: bool
+    ignore_bias_groups: bool
     replace: bool
     synthesize_input: int | None
     synthesize_words: int
@@ -202,6 +203,12 @@ described_options = adding(
         ),
         option(
             PLACEMENT,
+            "--ignore-bias-groups",
+            is_flag=True,
+            help="Biases need not lie in the groups that the description wants.",
+        ),
+        option(
+            PLACEMENT,
             "--replace",
             is_flag=True,
             help="Forget the description's placement, place anew.",
@@ -253,6 +260,7 @@ def described(
         streaming_layers=arguments["streaming_layers"] or frozenset(),
         readahead=arguments["readahead"],
         calcx4=arguments["calcx4"],
+        ignore_bias_groups=arguments["ignore_bias_groups"],
     )
 
 

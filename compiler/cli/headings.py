@@ -17,12 +17,13 @@ PLACEMENT: Final = "Placement"
 HARDWARE: Final = "Hardware"
 STREAMING: Final = "FIFOs and streaming"
 CODE: Final = "Run time and C"
+FILES: Final = "Files of the project"
 OUTPUT: Final = "Output"
 DEBUGGING: Final = "Debugging"
 OTHER: Final = "Other"
 HEADINGS: Final = (
     *(TARGET, INPUT, OUTPUT, QUANTISATION, LAYERS, PLACEMENT),
-    *(HARDWARE, STREAMING, CODE, DEBUGGING, OTHER),
+    *(HARDWARE, STREAMING, CODE, FILES, DEBUGGING, OTHER),
 )
 """The headings in the order of the help."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from ai8xc.cli.common import (
     reporting,
 )
 from ai8xc.cli.data import calibration_option, read_calibration, read_sample, sample_option
+from ai8xc.cli.tables import project_tables
 
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack
@@ -37,14 +38,6 @@ if TYPE_CHECKING:
 
 
 KEYS = ("tool", "name", "device", "network", "memory", "layers", "cycles", "least_cycles")
-
-MODES = (("readahead", "reads ahead"), ("calcx4", "four at once"))
-"""Modes of layers, and what the table says."""
-
-NAME_WIDTH = 40
-
-NUMBERS = (0, 5, 6, 7)
-"""Columns of the table of layers that are aligned to the right."""
 
 
 @click.command(
@@ -84,7 +77,7 @@ def command(*, source: Path, device: Device, form: Format, **arguments: Unpack[A
             manifest = _compiled(source, device, arguments, report)
         shown = {key: manifest.get(key) for key in KEYS}
         shown |= {"replaced": manifest["replaced"]} if "replaced" in manifest else {}
-        click.echo(json.dumps(shown) if form == "json" else "\n".join(_tables(shown)))
+        click.echo(json.dumps(shown) if form == "json" else "\n".join(project_tables(shown)))
 
 
 def _compiled(
@@ -122,68 +115,3 @@ def _write_html(graph: Graph, options: Options, target: Path) -> None:
 
     quiet = replace(options, emit=frozenset())
     write_page(examine(graph, options.sources[0].name, quiet), target)
-
-
-def _tables(shown: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of all tables."""
-    yield f"{shown['name']} on {shown['device']}"
-    yield ""
-    total = (shown["cycles"] or {}).get("total")
-    rows = [_row(layer, total) for layer in shown["layers"]]
-    head = ("", "layer", "operation", "output", "weights", "cycles", "", "a cycle", "mostly")
-    yield from _aligned([head, *rows])
-    memory = shown["memory"]
-    yield ""
-    for what in ("weight", "bias"):
-        used, there = memory[f"{what}_bytes"], memory[f"{what}_bytes_available"]
-        yield f"{what} memory  {used} of {there} bytes ({100 * used / there:.1f} %)"
-    if shown["cycles"]:
-        cycles = shown["cycles"]
-        rate = cycles["macs"] / cycles["total"]
-        peak = cycles["peak_macs_per_cycle"]
-        most = f"{100 * rate / peak:.1f} % of the {peak} that the device can do"
-        text = f"cycles  {cycles['total']}, {cycles['macs']} multiplications"
-        yield f"{text} ({rate:.1f} a cycle, {most})"
-        weights, inputs = cycles["weight_words"], cycles["input_words"]
-        yield f"to load  {weights} words of weights, {inputs} of input"
-    elif shown.get("least_cycles"):
-        yield f"cycles  at least {shown['least_cycles']}: one output a cycle, or four at once"
-        yield f"        reading comes on top; no measured cycles of {shown['device']} are known"
-    if "replaced" in shown:
-        yield ""
-        both = [shown["replaced"][when] for when in ("before", "after")]
-        rows = [
-            (key.replace("_", " "), *("-" if one[key] is None else str(one[key]) for one in both))
-            for key in both[0]
-        ]
-        yield from _aligned([("placed anew", "before", "after"), *rows], (1, 2))
-
-
-def _row(layer: Mapping[str, Any], total: int | None) -> tuple[str, ...]:
-    name = ", ".join(layer["nodes"]) or layer["name"]
-    short = name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"
-    cycles = layer.get("cycles")
-    least = layer.get("least_cycles")
-    share = f"{100 * cycles / total:.0f} %" if cycles is not None and total else ""
-    return (
-        str(layer["number"]),
-        short,
-        ", ".join([layer["operation"], *(told for mode, told in MODES if layer.get(mode))]),
-        "x".join(map(str, layer["shape"])),
-        f"{layer['weight_bits']} bits" if layer["weight_bits"] else "",
-        str(cycles) if cycles is not None else f">= {least}" if least is not None else "",
-        share,
-        f"{layer['macs'] / cycles:.1f}" if cycles else "",
-        layer.get("dominated_by") or "",
-    )
-
-
-def _aligned(rows: Sequence[Sequence[str]], numbers: Sequence[int] = NUMBERS) -> Iterator[str]:
-    """Yield rows as columns; those of numbers are aligned to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if index in numbers else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()

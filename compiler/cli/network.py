@@ -63,6 +63,7 @@ _FLAGS: Final[tuple[tuple[str, str, object, str], ...]] = (
     ("--ext-rdy", "external_ready", True, "Wait for the external ready signal."),
     ("--simple1b", "simple1b", True, "1-bit weights by exclusive or."),
     ("--overlap-data", "overlap", True, "Let layers overwrite data that are still read."),
+    ("--no-error-stop", "overlap", True, "The same."),
     ("--one-shot", "one_shot", True, "Stop after each layer and continue, to debug."),
 )
 """Option, field of the settings, its value, help."""

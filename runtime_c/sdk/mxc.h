@@ -117,6 +117,7 @@ unsigned int MXC_TMR_SW_Stop(mxc_tmr_regs_t *tmr);
 
 int MXC_Delay(uint32_t us);
 void MXC_LP_EnterSleepMode(void);
+void MXC_LP_EnterLowPowerMode(void);
 
 /* GPIO */
 

@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "board.h"
 #include "led.h"
 #include "machine.h"
 #include "mxc.h"
@@ -82,6 +83,16 @@ int MXC_Delay(uint32_t us)
 void MXC_LP_EnterSleepMode(void)
 {
     __asm volatile("wfi");
+}
+
+void MXC_LP_EnterLowPowerMode(void)
+{
+    __asm volatile("wfi");
+}
+
+int Debug_Init(void)
+{
+    return 0;
 }
 
 int MXC_GPIO_Config(const mxc_gpio_cfg_t *cfg)

@@ -25,7 +25,7 @@
 #define CNN_ALL_GROUPS 0xFu
 
 /* Runs of weights: address, number of words, words; address 0 ends the list */
-static const uint32_t kernels[] = KERNELS;
+@{section}static const uint32_t kernels[] = KERNELS;
 @{biases}
 @{handler}
 {
@@ -114,9 +114,7 @@ int cnn_start(void)
     return CNN_OK;
 }
 
-@{unload}
-
-int cnn_enable(uint32_t clock_source, uint32_t clock_divider)
+@{unload}int cnn_enable(uint32_t clock_source, uint32_t clock_divider)
 {
     /* Power the groups in use, with the others isolated, while everything is held in reset */
     MXC_GCFR->reg3 = CNN_ALL_GROUPS;

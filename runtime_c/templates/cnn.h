@@ -23,7 +23,7 @@ typedef int16_t q15_t;
 /* Number of outputs of this network */
 #define CNN_NUM_OUTPUTS @{outputs}
 
-/* Words that cnn_unload() writes */
+/* Words that the outputs take, as cnn_unload() writes them */
 #define CNN_OUTPUT_WORDS @{output_words}
 @{timer}
 @{signals}
@@ -74,10 +74,7 @@ int cnn_stop(void);
 /* Continue a stopped inference */
 int cnn_continue(void);
 
-/* Copy the outputs to out_buf, aligned to words: @{unload_layout} */
-int cnn_unload(uint32_t *out_buf);
-
-/* Turn on the boost circuit on a port pin */
+@{unload}/* Turn on the boost circuit on a port pin */
 int cnn_boost_enable(mxc_gpio_regs_t *port, uint32_t pin);
 
 /* Turn off the boost circuit on a port pin */

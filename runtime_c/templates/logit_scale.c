@@ -4,9 +4,9 @@
 #define LOGIT_SHIFT @{shift}
 
 /* An output as a real number in Q17.14, limited to what that holds */
-static q31_t logit(uint32_t output)
+static q31_t logit(q31_t output)
 {
-    const int64_t wide = ((int64_t)(q31_t)output * LOGIT_SCALE) >> LOGIT_SHIFT;
+    const int64_t wide = ((int64_t)output * LOGIT_SCALE) >> LOGIT_SHIFT;
     const int64_t above = (wide < INT32_MIN) ? INT32_MIN : wide;
 
     return (q31_t)((above > INT32_MAX) ? INT32_MAX : above);

@@ -9,45 +9,13 @@
 #include "cnn.h"
 #include "mxc.h"
 #include "sampledata.h"
-#include "sampleoutput.h"
-@{includes}
+@{include_answer}@{includes}
 volatile uint32_t cnn_time;
-
+@{handler}
 @{inputs}
-/* Expected data memory: address, mask, number of words, words; address 0 ends the list */
-static const uint32_t sample_output[] = SAMPLE_OUTPUT;
+@{outputs}@{load_input}
 
-static uint32_t outputs[CNN_OUTPUT_WORDS];
-
-@{load_input}
-
-/* Compare the data memory with the known answer */
-static int check_output(void)
-{
-    const uint32_t *run = sample_output;
-
-    while (run[0] != 0) {
-        const volatile uint32_t *memory = (const volatile uint32_t *)(uintptr_t)run[0];
-        const uint32_t mask = run[1];
-        const uint32_t words = run[2];
-
-        run = &run[3];
-        for (uint32_t i = 0; i < words; i++) {
-            const uint32_t actual = memory[i] & mask;
-
-            if (actual != run[i]) {
-                printf("Data mismatch at %p: expected 0x%08lx, read 0x%08lx\n",
-                       (const void *)(uintptr_t)&memory[i], (unsigned long)run[i],
-                       (unsigned long)actual);
-                return CNN_FAIL;
-            }
-        }
-        run = &run[words];
-    }
-    return CNN_OK;
-}
-
-@{wait}@{softmax}
+@{known_answer}@{wait}@{softmax}
 @{measure}/* Power up the accelerator and load the network */
 static int set_up(void)
 {
@@ -57,7 +25,7 @@ static int set_up(void)
 
 @{boost_on}    done = (done == CNN_OK) ? cnn_init() : done;
     done = (done == CNN_OK) ? cnn_load_weights() : done;
-    done = (done == CNN_OK) ? cnn_load_bias() : done;
+@{verify}    done = (done == CNN_OK) ? cnn_load_bias() : done;
     done = (done == CNN_OK) ? cnn_configure() : done;
     return done;
 }
@@ -71,12 +39,10 @@ int main(void)
 @{idle}    passed = set_up();
     if (passed == CNN_OK) {
 @{run}
-@{boost_off}        passed = check_output();
-        (void)cnn_unload(outputs);
-    }
+@{boost_off}@{check}@{unload}    }
     (void)cnn_disable();
 @{end}    if (passed == CNN_OK) {
-        printf("\n*** PASS ***\n\n");
+        printf("\n*** @{passed} ***\n\n");
 @{report}    } else {
         printf("\n*** FAIL ***\n\n");
     }

@@ -8,7 +8,7 @@
 
 #include "fcr_regs.h"
 #include "mxc.h"
-#include "sema_regs.h"
+@{includes}#include "sema_regs.h"
 
 /* Where the linker puts the program of the RISC-V core */
 extern volatile const uint32_t __FlashStart_;
@@ -27,20 +27,16 @@ int main(void)
     MXC_ICC_Enable(MXC_ICC0);
     MXC_SYS_Clock_Select(MXC_SYS_CLOCK_IPO);
 @{enable_pll}    SystemCoreClockUpdate();
-
-    /* Give a debugger time to attach before anything sleeps */
-    printf("Waiting...\n");
-    MXC_Delay(MXC_DELAY_SEC(2));
-
+@{debug_wait}
     MXC_FCR->urvbootaddr = (uint32_t)(uintptr_t)&__FlashStart_;
-    MXC_SYS_ClockEnable(MXC_SYS_PERIPH_CLOCK_SMPHR);
+@{exclusive}    MXC_SYS_ClockEnable(MXC_SYS_PERIPH_CLOCK_SMPHR);
     MXC_NVIC_SetVector(RISCV_IRQn, WakeISR);
-
+@{wake}
     /* Sleep until the interrupt; masking it closes the gap between the test and the sleep */
     __disable_irq();
     MXC_SYS_ClockEnable(MXC_SYS_PERIPH_CLOCK_CPU1);
     while (done == 0) {
-        MXC_LP_EnterSleepMode();
+        @{sleep}();
         __enable_irq();
         __ISB();
         __disable_irq();

@@ -5,7 +5,7 @@ static void unload_four(uint32_t *out, const volatile uint32_t *from, uint32_t s
     const uint32_t even = 0x00FF00FFu;
     const uint32_t plane = pixels / 4;
 
-    for (uint32_t i = 0; i < plane; i++) {
+@{unroll}    for (uint32_t i = 0; i < plane; i++) {
         const uint32_t a = from[0];
         const uint32_t b = from[step];
         const uint32_t c = from[2 * step];

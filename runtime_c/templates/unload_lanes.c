@@ -2,7 +2,7 @@
 static void unload_lanes(uint8_t *out, const volatile uint32_t *from, uint32_t step,
                          uint32_t first, uint32_t lanes, uint32_t pixels)
 {
-    for (uint32_t i = 0; i < pixels; i++) {
+@{unroll}    for (uint32_t i = 0; i < pixels; i++) {
         uint32_t word = *from >> (8 * first);
         uint8_t *pixel = &out[i];
 

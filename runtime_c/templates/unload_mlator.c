@@ -4,7 +4,7 @@ static void unload_mlator(uint32_t *out, volatile uint32_t *ctl, const volatile 
 {
     *ctl = mode;
     (void)*mlat; /* the first read only prepares */
-    for (uint32_t i = 0; i < words; i++) {
+@{unroll}    for (uint32_t i = 0; i < words; i++) {
         out[i] = *mlat;
     }
 }

@@ -5,7 +5,7 @@ static void unload_wide(uint8_t *out, const volatile uint32_t *from, uint32_t st
     for (uint32_t channel = 0; channel < channels; channel++) {
         const volatile uint32_t *value = &from[channel];
 
-        for (uint32_t i = 0; i < pixels; i++) {
+@{unroll}        for (uint32_t i = 0; i < pixels; i++) {
             const uint32_t word = *value;
 
             memcpy(out, &word, sizeof(word));

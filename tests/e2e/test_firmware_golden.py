@@ -13,8 +13,9 @@ import pytest
 
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.unload import unload_words
-from ai8xc.backends.firmware.build import RISCV, RISCV_MAIN, build
+from ai8xc.backends.firmware.build import RISCV, build
 from ai8xc.backends.firmware.machine import Machine
+from ai8xc.backends.firmware.names import RISCV_MAIN
 from ai8xc.backends.firmware.sdk import sdk_files
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Wshadow", "-Wmissing-prototypes")

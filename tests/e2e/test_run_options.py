@@ -1,11 +1,14 @@
 """The options of a run: every project passes its own test, by registers and as compiled C."""
 
+import json
+
 import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
+from ai8xc.backends.emulator import Emulator
 from ai8xc.backends.firmware.build import ARM, RISCV, build
 from ai8xc.backends.firmware.machine import Machine
 from ai8xc.backends.firmware.run import run_project
@@ -96,7 +99,9 @@ def test_project_passes(model, device, options, tmp_path):
         ("max78000", "--one-shot", "NET-ONESHOT"),
         ("max78000", "--start-layer 1", "NET-START"),
         ("max78000", "--fast-fifo", "FFIFO-RISCV"),
-        ("max78000", "--prefix net --riscv", "AX132"),
+        ("max78000", "--riscv --no-riscv-cache", "NET-RISCV"),
+        ("max78000", "--deepsleep", "NET-RISCV"),
+        ("max78000", "--max-speed", "NET-MAXSPEED"),
         ("max78002", "--stop-after 99", "AX133"),
     ],
 )
@@ -148,3 +153,32 @@ def test_several_networks_in_one_image(device, model, tmp_path):
     chip = Machine(build(image, device, work), device)
     assert chip.run() == 0
     assert chip.output.count("*** PASS ***") == 4
+
+
+FILES = ("", "--stop-start", "--fifo", "--fifo --stop-start", "--one-shot")
+
+
+@pytest.mark.parametrize("options", FILES)
+def test_functions_can_be_executed_in_the_order_of_the_file(model, options, tmp_path):
+    done = compiled(model, "max78002", f"{options} --emit registers", tmp_path / "p")
+    assert done.exit_code == 0, done.output
+    program = json.loads((tmp_path / "p" / "registers.json").read_text())
+    arrays = np.load(tmp_path / "p" / "memory.npz")
+    emulator = Emulator("max78002")
+    for name in ("weights", "bias", "input"):
+        pairs = (arrays[f"{name}_{part}"].tolist() for part in ("address", "value"))
+        for address, value in zip(*pairs, strict=True):
+            emulator.write(address, value)
+    for function in program["functions"]:
+        for access in function["writes"]:
+            if isinstance(access, list):
+                emulator.write(*access)
+            elif access["op"] == "modify":
+                word = emulator.read(access["address"])
+                emulator.write(access["address"], word & ~access["mask"] | access["value"])
+    assert emulator.findings == []
+    parts = (arrays[f"expected_{part}"].tolist() for part in ("address", "mask", "value"))
+    assert all(emulator.read(a) & mask == value for a, mask, value in zip(*parts, strict=True))
+    names = [function["name"] for function in program["functions"]]
+    assert names.count("cnn_stop") == 1
+    assert names.count("cnn_continue") == (2 if options == "--one-shot" else 1)

@@ -103,7 +103,7 @@ def test_files() -> None:
     Ai8xBackend().emit("registers", graph, PassContext(), out)
     registers = json.loads(out.files["registers.json"])
     assert registers["device"] == "max78000"
-    names = ["cnn_init", "cnn_configure", "cnn_start", "CNN_ISR"]
+    names = ["cnn_init", "cnn_configure", "cnn_start", "cnn_stop", "cnn_continue", "CNN_ISR"]
     assert [function["name"] for function in registers["functions"]] == names
     assert registers["functions"][2]["writes"][-1] == [0x50100000, 0x00100009]
     arrays = np.load(io.BytesIO(out.files["memory.npz"]))

@@ -95,6 +95,13 @@ class Program:
         found = [function for function in self.functions if function.name == name]
         return found[0] if found else Function(name, ())
 
+    @property
+    def layers(self) -> int:
+        """The number of hardware layers that are configured."""
+        configured = (access.op for access in self.function("cnn_configure").accesses)
+        scopes = ((op.index, self.registers.register(op.register).scope) for op in configured)
+        return len({index for index, scope in scopes if scope == "layer"})
+
     def access(self, op: RegisterAccess) -> Access:
         """Return the access that an op stands for."""
         address = op.address(self.registers)

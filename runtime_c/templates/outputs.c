@@ -1,0 +1,2 @@
+static uint32_t outputs[CNN_OUTPUT_WORDS];
+

@@ -1,0 +1,1 @@
+    done = (done == CNN_OK) ? cnn_verify_weights() : done;
