@@ -101,7 +101,7 @@ def survey_model(model: Model, options: Options) -> Survey:
 
 def _verdict(model: Model, device: Device, options: Options) -> Survey:
     graph = model.graph
-    refused = list(check_requests({**options.network, **options.requests}, device))
+    refused = list(check_requests({**options.network, **options.code}, device))
     if graph is not None and refused:
         return _without_requests(model, graph, device, refused)
     if graph is None:

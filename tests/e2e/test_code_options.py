@@ -383,21 +383,28 @@ def test_hints_can_be_silenced(image, tmp_path):
     assert "KAT-ZERO" not in quiet.output
 
 
-def test_the_transposer_hint_can_be_silenced(scores, tmp_path):
-    told = compiled(scores, "max78000", ["--mlator"], tmp_path / "a")
-    assert "[MLATOR-SMALL]" in told.output
-    quiet = ["--mlator", "--ignore-mlator-warning"]
-    assert "MLATOR" not in compiled(scores, "max78000", quiet, tmp_path / "b").output
+def described(folder, layer, size):
+    """Arguments that compile one described layer with four outputs."""
+    text = "arch: test\ndataset: x\nlayers:\n  - {processors: 7, out_offset: 0x2000, op: conv2d,"
+    (folder / "net.yaml").write_text(f"{text} activate: none, pad: 1{layer}}}\n")
+    weights = {"w0": np.ones((4, 3, 3, 3), np.int8), "b0": np.array([1, 2, 3, 4], np.int8)}
+    np.savez(folder / "w.npz", **weights)
+    np.save(folder / "x.npy", np.ones((3, size, size), np.int8))
+    given = {"--weights": "w.npz", "--sample": "x.npy", "-o": "p"}
+    words = [word for name, file in given.items() for word in (name, str(folder / file))]
+    return ["compile", str(folder / "net.yaml"), *words]
+
+
+def test_the_transposer_hint_can_be_silenced(tmp_path):
+    arguments = [*described(tmp_path, "", 5), "--mlator"]
+    assert "[MLATOR-4]" in CliRunner().invoke(cli, arguments).output
+    quiet = CliRunner().invoke(cli, [*arguments, "--ignore-mlator-warning"])
+    assert quiet.exit_code == 0
+    assert "MLATOR" not in quiet.output
 
 
 def test_bias_groups_can_be_ignored(tmp_path):
-    text = "arch: test\ndataset: x\nlayers:\n  - {processors: 7, out_offset: 0x2000, op: conv2d,"
-    (tmp_path / "net.yaml").write_text(f"{text} activate: none, pad: 1, bias_group: 3}}\n")
-    weights = {"w0": np.ones((4, 3, 3, 3), np.int8), "b0": np.array([1, 2, 3, 4], np.int8)}
-    np.savez(tmp_path / "w.npz", **weights)
-    np.save(tmp_path / "x.npy", np.ones((3, 6, 6), np.int8))
-    arguments = ["compile", str(tmp_path / "net.yaml"), "--weights", str(tmp_path / "w.npz")]
-    arguments += ["--sample", str(tmp_path / "x.npy"), "-o", str(tmp_path / "p")]
+    arguments = described(tmp_path, ", bias_group: 3", 6)
     assert "[BIAS-GROUP]" in CliRunner().invoke(cli, arguments).output
     done = CliRunner().invoke(cli, [*arguments, "--ignore-bias-groups"])
     assert done.exit_code == 0, done.output
