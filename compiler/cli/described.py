@@ -25,7 +25,6 @@ _OF_DESCRIPTIONS: Final = frozenset(
         "skip_weights",
         "skip_checkpoint_layers",
         "skip_yaml_layers",
-        "start_layer",
         "input_offset",
         "no_bias",
         "ignore_activation",
@@ -33,6 +32,7 @@ _OF_DESCRIPTIONS: Final = frozenset(
         "streaming_layers",
         "readahead",
         "calcx4",
+        "ignore_bias_groups",
     }
 )
 """Arguments that change how a description is read; the others are for any network."""

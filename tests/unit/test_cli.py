@@ -127,7 +127,7 @@ def test_outputs_have_the_width_that_is_asked_for(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["--weights net.npz", "--calcx4", "--start-layer 1", "--no-bias"]
+    "option", ["--weights net.npz", "--calcx4", "--skip-yaml-layers 1", "--no-bias"]
 )
 @pytest.mark.parametrize("command", ["compile -o build", "check"])
 def test_options_of_descriptions_want_one(folder: Path, command: str, option: str) -> None:
