@@ -2,29 +2,31 @@
 
     python benchmarks/fuzz.py --count 2000 --device max78000 --seed 0
     python benchmarks/fuzz.py --count 2000 --device max78000 --seed 0 --illegal
+    python benchmarks/fuzz.py --rules
 
 Prints every network that is not, by its seed, and a summary. The networks depend on the seed
-alone: `--seed N --count 1` repeats one, `--print` shows it as text. Of the illegal networks, every
-second one breaks a rule of hardware layers, which is asked of the catalogue of rules.
+alone: `--seed N --count 1` repeats one, `--print` shows it as text. Illegal networks are integers,
+hardware layers, placed layers, layers of impossible sizes, descriptions and ONNX models in turn.
+`--rules` prints which rules they break, and of each other one why none of them does.
 """
 
 import argparse
 import sys
+import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from fuzz.illegal import illegal
-from fuzz.illegal_layers import illegal_layers
+from fuzz.breaks import broken, covered
+from fuzz.elsewhere import ELSEWHERE
 from fuzz.networks import legal
 from fuzz.verdict import verdict
 
 from ai8xc.device import Device, load_device
-from ai8xc.ir.diag import errors
 from ai8xc.ir.printer import print_graph
-from ai8xc.rules.catalogue import check
 
 
 def arguments() -> argparse.Namespace:
@@ -35,7 +37,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="that of the first network")
     parser.add_argument("--illegal", action="store_true", help="networks that break one rule")
     parser.add_argument("--print", action="store_true", help="show the networks")
+    parser.add_argument("--rules", action="store_true", help="show which rules are broken")
     return parser.parse_args()
+
+
+def show_rules() -> None:
+    """Print the table of rules: how each is broken singly, or why it is not."""
+    for rule, kinds in sorted(covered().items()):
+        print(f"{rule:16} {', '.join(sorted(kinds))}")
+    for rule, why in sorted(ELSEWHERE.items()):
+        print(f"{rule:16} no: {why}")
+    print(f"{len(covered())} rules are broken singly, {len(ELSEWHERE)} are not")
 
 
 def legal_verdict(seed: int, device: Device, show: bool) -> tuple[bool, str]:
@@ -47,40 +59,48 @@ def legal_verdict(seed: int, device: Device, show: bool) -> tuple[bool, str]:
     return found.kind == "proven", f"{found.kind} {found.why}"
 
 
-def illegal_verdict(seed: int, device: Device, show: bool) -> tuple[bool, str]:
-    """Whether an illegal network is refused by its rule and no other, and what was said."""
-    hardware = seed % 2 == 1
-    rule, graph = (illegal_layers if hardware else illegal)(Random(seed), device)
-    if show:
-        print(print_graph(graph))
-    if hardware:
-        rules = {finding.rule.id for finding in errors(check(graph, device))}
-        return rules == {rule}, f"{rule} expected, found {sorted(rules)}"
-    found = verdict(graph, device.name)
-    right = (found.kind, found.rules) == ("refused", (rule,))
-    return right, f"{rule} expected, {found.kind} {found.why}"
+class Illegal:
+    """Judges illegal networks and counts the rules that they break."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rules: Counter[str] = Counter()
+
+    def verdict(self, seed: int, device: Device, show: bool) -> tuple[bool, str]:
+        """Whether an illegal network is refused by its rule and no other, and what was said."""
+        found = broken(seed, device, self.folder)
+        if show:
+            print(found.shown)
+        self.rules[found.rule] += 1
+        return found.right, f"{found.rule} expected, found {sorted(found.found)}"
 
 
 def main() -> int:
     """Run all seeds; 0 when every network gets what it should."""
     args = arguments()
+    if args.rules:
+        show_rules()
+        return 0
     device = load_device(args.device)
-    judge = illegal_verdict if args.illegal else legal_verdict
     wrong = 0
     start = time.monotonic()
-    for seed in range(args.seed, args.seed + args.count):
-        try:
-            right, said = judge(seed, device, args.print)
-        except Exception as error:
-            right, said = False, f"crashed: {type(error).__name__}: {error}"
-        if not right:
-            wrong += 1
-            print(f"seed {seed}: {said}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        illegal = Illegal(Path(folder))
+        judge = illegal.verdict if args.illegal else legal_verdict
+        for seed in range(args.seed, args.seed + args.count):
+            try:
+                right, said = judge(seed, device, args.print)
+            except Exception as error:
+                right, said = False, f"crashed: {type(error).__name__}: {error}"
+            if not right:
+                wrong += 1
+                print(f"seed {seed}: {said}", flush=True)
     kind = "illegal" if args.illegal else "legal"
     seconds = time.monotonic() - start
     last = args.seed + args.count - 1
+    rules = f", {len(illegal.rules)} rules" if args.illegal else ""
     print(
-        f"{kind} on {device.name}, seeds {args.seed} to {last}: "
+        f"{kind} on {device.name}, seeds {args.seed} to {last}{rules}: "
         f"{args.count - wrong} as they should be, {wrong} not ({seconds:.0f} s)"
     )
     return 1 if wrong else 0

@@ -50,10 +50,11 @@ def load_rules() -> None:
     """Import every module of ours that declares rules."""
     load_passes()
     load_backends()
-    for name in ("driver", "evaluate", "files", "training.qat_rules", "training.rules"):
+    for name in ("driver", "evaluate", "files", "reducer", "training.qat_rules", "training.rules"):
         importlib.import_module(f"ai8xc.{name}")
-    for package in ("ai8xc.frontend", "ai8xc.ir", "ai8xc.grammar", "ai8xc.rules"):
-        import_all(package, optional=("torch", "onnxruntime"))
+    packages = ("backends.firmware", "frontend", "grammar", "ir", "rules")
+    for package in packages:
+        import_all(f"ai8xc.{package}", optional=("torch", "onnxruntime"))
 
 
 def import_all(package: str, optional: Sequence[str] = ()) -> None:

@@ -13,6 +13,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from ai8xc.dialects import nn
 from ai8xc.frontend import rules
 from ai8xc.frontend.building import (
@@ -38,7 +40,7 @@ from ai8xc.frontend.onnx_ops import CONVERTERS, CURES, SHAPE_KEEPING, STANDARD_D
 from ai8xc.frontend.onnx_order import computing_order, live_nodes
 from ai8xc.frontend.onnx_stand_ins import StandIns
 from ai8xc.frontend.onnx_tensors import DTYPES, ELEMENTS, TensorReader
-from ai8xc.ir.core import Graph, Input, Op, make_graph
+from ai8xc.ir.core import Data, Graph, Input, Op, make_graph
 from ai8xc.ir.diag import Diagnostic, Rejected, Rule
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
@@ -115,11 +117,7 @@ class _Importer:
 
     def graph(self) -> Graph:
         inputs = [op for op in map(self.input, self.inputs) if op is not None]
-        live = live_nodes(self.nodes, self.producers, self.outputs)
-        order, cycle = computing_order(self.nodes, self.producers, live)
-        if cycle:
-            names = ", ".join(f"`{self.label(index)}`" for index in cycle[:8])
-            self.say(rules.CYCLE, nodes=names)
+        live, order = self.order()
         read = {name for index in live for name in self.nodes[index].input} | set(self.outputs)
         for index in order:
             self.convert(index, read)
@@ -141,11 +139,19 @@ class _Importer:
             inputs=inputs_shown, input_layouts=layouts if any(layouts) else None, outputs=ends
         )
 
+    def order(self) -> tuple[frozenset[int], list[int]]:
+        """Return the nodes that count, and those that can be computed in their order."""
+        live = live_nodes(self.nodes, self.producers, self.outputs)
+        order, cycle = computing_order(self.nodes, self.producers, live)
+        if cycle:
+            names = ", ".join(f"`{self.label(index)}`" for index in cycle[:8])
+            self.say(rules.CYCLE, nodes=names)
+        return live, order
+
     def partial(self) -> Graph | None:
         """Return the network around the nodes that cannot be imported."""
         inputs = [op for op in map(self.input, self.inputs) if op is not None]
-        live = live_nodes(self.nodes, self.producers, self.outputs)
-        order, _ = computing_order(self.nodes, self.producers, live)
+        live, order = self.order()
         read = {name for index in live for name in self.nodes[index].input} | set(self.outputs)
         dangling: list[str] = []
         for index in order:
@@ -244,7 +250,7 @@ class _Importer:
                 op = dataclasses.replace(
                     constant(array), name=self.names.claim(name), loc=Loc(self.source)
                 )
-                self.values[name] = op
+                self.values[name] = op if self.stand_ins is None else self.finite(op)
             except Rejected as rejected:
                 self.findings.extend(rejected.diagnostics)
         elif name in self.sparse:
@@ -252,6 +258,16 @@ class _Importer:
         else:
             self.say(rules.UNDEFINED, name=shown(name))
         return self.values[name]
+
+    def finite(self, op: nn.Constant) -> nn.Constant:
+        """Return a constant with 0 for what is no number, which is recorded."""
+        wrong = [x for x in unusable_constants([op]) if x.rule is rules.NOT_FINITE]
+        self.findings.extend(wrong)
+        if not wrong:
+            return op
+        return dataclasses.replace(
+            op, value=Data(np.nan_to_num(op.value.array, posinf=0, neginf=0))
+        )
 
     def output(self, name: str) -> Op | None:
         """Return an output of the graph, an op of its own with its name."""

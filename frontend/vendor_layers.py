@@ -188,9 +188,7 @@ class _Layer:
         if not self.channels:
             raise Rejected([of_sizes.CHAN_ZERO.at(self.loc("in_channels"), layer=self.step.name)])
         self.check_pool()
-        if self.step.operator == "conv1d" and self.layer.in_dim is None and self.size[1] > 1:
-            size = "x".join(map(str, self.size))
-            raise Rejected([of_sizes.DIM_2D1D.at(self.loc(), layer=self.step.name, size=size)])
+        self.check_axes()
         try:
             return self.gathering()
         except Rejected as rejected:
@@ -211,6 +209,17 @@ class _Layer:
             size, window = ("x".join(map(str, pair)) for pair in (self.size, pool.kernel))
             values = {"layer": self.step.name, "pool": window, "size": size}
             raise Rejected([rules.tell(of_sizes.DIM_POOL0, self.loc(), values)])
+
+    def check_axes(self) -> None:
+        """Data of one and of two axes between layers, where `in_dim` does not say what is meant."""
+        if self.layer.in_dim is not None:
+            return
+        if self.step.operator == "conv1d" and self.size[1] > 1:
+            size = "x".join(map(str, self.size))
+            raise Rejected([of_sizes.DIM_2D1D.at(self.loc(), layer=self.step.name, size=size)])
+        plane = self.step.operator in ("conv2d", "convtranspose2d")
+        if plane and any(isinstance(x, ai8x.Conv1d) for x in self.xs):
+            self.builder.findings.append(of_sizes.DIM_1D2D.at(self.loc(), layer=self.step.name))
 
     def weighted(self, common: dict[str, Any]) -> Op:
         weights = self.weights

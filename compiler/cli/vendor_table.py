@@ -68,7 +68,7 @@ NOT_OFFERED: Final[Mapping[str, tuple[int, str]]] = {
     "--fixed-input": (0, "give the constants as `--sample`"),
     "--input-split": (1, "the compiler folds or streams inputs that do not fit"),
     "--reshape-inputs": (0, "the sample must have the channels of the network"),
-    "--snoop-loop": (0, "an endless loop for register simulations (NET-SNOOPLOOP)"),
+    "--snoop-loop": (0, "an endless loop for register simulations"),
     "--slow-load": (1, "pushing waits until there is room"),
     "--allow-streaming": (0, "the hardware does not stream from memory"),
     "--ignore-hw-limits": (0, "what breaks a limit does not work"),

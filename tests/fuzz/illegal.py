@@ -148,6 +148,44 @@ def too_long(m: Maker) -> None:
     m.then(q.Conv, m.value, weights(m, 4, 4, 1), None, (1,), (0, 0), output_shift=-4)
 
 
+def large_window(m: Maker) -> None:
+    """Larger than what folded data can give."""
+    plane(m, 12)
+    need(m.shape[1] <= 16)
+    m.then(q.Conv, m.value, weights(m, 4, m.shape[1], 11, 11), output_shift=-6)
+
+
+def unequal_padding(m: Maker) -> None:
+    plane(m, 4)
+    pads = m.random.choice([(0, 0, 0, 5), (0, 0, 1, 1), (0, 0, 3, 0)])
+    m.then(q.Conv, m.value, weights(m, 4, m.shape[1], 3, 3), None, (1, 1), pads, output_shift=-6)
+
+
+def wide_gaps(m: Maker) -> None:
+    plane(m, 16)
+    d = m.random.choice([5, 6, 7])
+    weight = weights(m, 4, m.shape[1], 3, 3)
+    m.then(q.Conv, m.value, weight, None, (1, 1), (0,) * 4, (d, d), output_shift=-6)
+
+
+def many_wide_operands(m: Maker) -> None:
+    """Words of all operands and passes lie too far apart."""
+    device = m.device
+    channels = 64 * m.pick(4, 8)
+    need(len(m.ops) == 1 and m.rank == 2 and device.write_step_limit < 64)
+    value = TensorType((1, channels, 2, 2), "i8")
+    m.value = m.ops[0] = m.earlier[0] = Input(value, name="x", loc=m.value.loc)
+    m.then(q.Add, (m.value,) * m.pick(8, 16))
+
+
+def large_number(m: Maker) -> None:
+    """A constant beyond its type."""
+    plane(m)
+    made = q.Constant(Data(np.full((4, m.shape[1], 1, 1), 9, np.int8)), "i4", name="beyond")
+    m.ops.append(made)
+    m.then(q.Conv, m.value, made, output_shift=-4)
+
+
 BREAKS: Final[tuple[tuple[str, Break], ...]] = (
     ("AX101", batch),
     ("AX107", transposed_stride),
@@ -163,14 +201,24 @@ BREAKS: Final[tuple[tuple[str, Break], ...]] = (
     ("AX120", large_data),
     ("WMEM", large_kernels),
     ("Q002", no_shift),
+    ("AX102", large_window),
+    ("AX104", unequal_padding),
+    ("AX106", wide_gaps),
+    ("AX124", many_wide_operands),
+    ("Q003", large_number),
 )
+
+
+def possible(rule: str, device: Device) -> bool:
+    """Whether a device can break a rule: operands that are far apart need a short pointer step."""
+    return rule != "AX124" or device.write_step_limit < 64
 
 
 def illegal(
     random: Random, device: Device, entry: tuple[str, Break] | None = None
 ) -> tuple[str, Graph]:
     """Return the rule that is broken, and a network that breaks it; any entry without one."""
-    rule, breaks = entry or random.choice(BREAKS)
+    rule, breaks = entry or random.choice([x for x in BREAKS if possible(x[0], device)])
     while True:
         m = Maker(random, device)
         for _ in range(m.pick(0, 3)):

@@ -385,6 +385,31 @@ def jump(d: Described) -> None:
     d.layers[-2]["next_sequence"] = len(d.layers) + d.random.randint(3, 9)
 
 
+def overwritten(d: Described) -> None:
+    """The last layer writes where it reads."""
+    grow(d)
+    d.last["in_offset"] = d.layers[-2]["out_offset"]
+    d.last["out_offset"] = d.last["in_offset"] + 4 * d.random.randint(1, 8)
+
+
+def elsewhere(d: Described) -> None:
+    """The last layer reads where nobody wrote."""
+    grow(d)
+    d.layers[-2]["out_offset"] = 0x5000
+    d.last["in_offset"] = 0x1000 + 4 * d.random.randint(100, 300)
+    d.last["out_offset"] = 0x7000
+
+
+def large_sample(d: Described) -> None:
+    assert d.shape is not None
+    d.sample = np.full(d.shape, d.random.choice([128, 400, -129]), np.int64)
+
+
+def no_numbers(d: Described) -> None:
+    assert d.shape is not None
+    d.sample = np.ones(d.shape, np.bool_)
+
+
 BREAKS: Final[tuple[tuple[str, Break], ...]] = (
     ("CFG-YAML", document(cut)),
     ("CFG-DUPKEY", document(twice)),
@@ -465,6 +490,10 @@ BREAKS: Final[tuple[tuple[str, Break], ...]] = (
     ("FFIFO-RISCV", asked(input_mode="fast-fifo")),
     ("NET-ONESHOT-TIMER", asked(one_shot=True, timer=0)),
     ("AX132", asked(prefix="net", riscv=True)),
+    ("MEM-OVER-IN", overwritten),
+    ("OPROC-NEXT", elsewhere),
+    ("INP-RANGE", large_sample),
+    ("INP-DTYPE", no_numbers),
 )
 
 
@@ -485,7 +514,7 @@ def rules_of(d: Described, folder: Path) -> set[str]:
     given = NetworkOptions(
         d.device, weights, None, d.shape, network=d.network, **d.options,  # type: ignore[arg-type] # by name
     )  # fmt: skip
-    options = Options(d.device.name, network=d.network, requests=d.requests)
+    options = Options(d.device.name, network=d.network, requests=d.requests, sample=d.sample)
     try:
         found = survey_model(read(folder / "net.yaml", given), options).diagnostics
     except Rejected as rejected:

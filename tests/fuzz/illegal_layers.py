@@ -85,7 +85,7 @@ def bypassed(t: Tail) -> None:
 
 def large_pool(t: Tail) -> None:
     size = t.device.max_pool + 1
-    need(t.rows >= size)
+    need(t.rows >= size and t.channels <= t.device.processors)
     t.pool((size, 1), (1, 1))
 
 
@@ -114,6 +114,7 @@ def late_pool(t: Tail) -> None:
 def many_operands(t: Tail) -> None:
     need(t.channels <= t.device.processors)
     count = t.device.max_operands + 1
+    need(4 * count * t.rows * t.columns <= t.device.data_memory_bytes)
     t.add(ai8x.Passthrough, xs=(t.x,) * count, parts=count, eltwise="add")
 
 

@@ -4,7 +4,7 @@ Each entry of `BREAKS` names the rule and returns a network of hardware layers t
 no other. Channels, sizes, masks and what stands in front of the layer are random.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -496,10 +496,16 @@ BREAKS: Final[tuple[tuple[str, Break, Callable[[Device], bool]], ...]] = (
 """Rule, network, and which devices can break it."""
 
 
+Row = tuple[str, Break, Callable[[Device], bool]]
+
+
 def illegal_places(
-    random: Random, device: Device, entry: tuple[str, Break] | None = None
+    random: Random,
+    device: Device,
+    entry: tuple[str, Break] | None = None,
+    table: Sequence[Row] = BREAKS,
 ) -> tuple[str, Graph]:
     """Return the rule that is broken, and a network of layers that breaks it."""
-    known = [(rule, made) for rule, made, possible in BREAKS if possible(device)]
+    known = [(rule, made) for rule, made, possible in table if possible(device)]
     rule, made = entry or random.choice(known)
     return rule, made(Some(random, device))

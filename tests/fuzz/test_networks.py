@@ -11,10 +11,11 @@ import pytest
 
 from ai8xc.device import load_device
 from ai8xc.driver import load
-from ai8xc.ir.diag import errors
-from ai8xc.rules.catalogue import check
-from fuzz.illegal import BREAKS, Break, illegal
-from fuzz.illegal_layers import illegal_layers
+from ai8xc.ir.diag import rules
+from ai8xc.plugins import load_rules
+from fuzz.breaks import KINDS, Judge, covered
+from fuzz.elsewhere import ELSEWHERE
+from fuzz.illegal import BREAKS, Break, illegal, possible
 from fuzz.networks import legal
 from fuzz.onnx_networks import legal_onnx
 from fuzz.verdict import verdict
@@ -40,17 +41,29 @@ def test_legal_models_are_proven(device: str, seed: int, tmp_path: Path) -> None
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("entry", BREAKS, ids=lambda entry: entry[1].__name__)
 def test_illegal_networks_are_refused_by_their_rule(device: str, entry: tuple[str, Break]) -> None:
+    if not possible(entry[0], load_device(device)):
+        pytest.skip("the device cannot break it")
     rule, graph = illegal(Random(1), load_device(device), entry)
     found = verdict(graph, device)
     assert (found.kind, found.rules) == ("refused", (rule,)), found.why
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_illegal_layers_are_refused_by_their_rule(device: str) -> None:
+@pytest.mark.parametrize("kind", KINDS[1:], ids=lambda kind: kind.__name__)
+def test_illegal_files_and_layers_are_refused_by_their_rule(
+    device: str, kind: Judge, tmp_path: Path
+) -> None:
     for seed in range(40):
-        rule, graph = illegal_layers(Random(seed), load_device(device))
-        found = {finding.rule.id for finding in errors(check(graph, load_device(device)))}
-        assert found == {rule}, f"seed {seed}"
+        found = kind(Random(seed), load_device(device), tmp_path)
+        assert found.right, f"seed {seed}: {found.rule} expected, {sorted(found.found)} found"
+
+
+def test_each_rule_is_broken_singly_or_it_is_said_why_not() -> None:
+    load_rules()
+    breaking = {rule.id for rule in rules().values() if rule.severity == "error"}
+    assert set(covered()) & set(ELSEWHERE) == set()
+    assert breaking - set(covered()) - set(ELSEWHERE) == set()
+    assert set(covered()) | set(ELSEWHERE) <= breaking
 
 
 @pytest.mark.parametrize("device", DEVICES)

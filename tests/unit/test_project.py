@@ -2,9 +2,11 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -198,3 +200,18 @@ def test_public_names() -> None:
         assert getattr(ai8xc, name) is not None
     with pytest.raises(AttributeError):
         _ = ai8xc.no_such_name  # type: ignore[attr-defined]
+
+
+def test_every_declared_rule_can_be_explained() -> None:
+    declared = re.compile(r'(?:declare|described)\(\s*"([A-Z0-9-]+)"')
+    ids = {id for _, path in MODULES for id in declared.findall(path.read_text())}
+    code = "import ai8xc.plugins as p, ai8xc.ir.diag as d; p.load_rules(); print(*d.rules())"
+    known = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ids - set(known.stdout.split()) == set()
+
+
+def test_every_declared_rule_is_used() -> None:
+    texts = [path.read_text() for _, path in MODULES]
+    declared = re.compile(r"^([A-Z][A-Z0-9_]*) = (?:declare|described)\(", re.MULTILINE)
+    words = Counter(word for text in texts for word in re.findall(r"\b[A-Z][A-Z0-9_]*\b", text))
+    assert [name for text in texts for name in declared.findall(text) if words[name] < 2] == []

@@ -464,6 +464,7 @@ ELSEWHERE = {
     "STREAM-NEED": "IN-MEM",
     "MLATOR-HINT": "the byte swapper is used where it is asked for",
     "FIFO-START": "NET-START-STREAM",
+    "X1D": "OP-VALUE: there is no operator of that name",
     "NET-CLKDIV": "OPT-NOEFFECT: the divider is a matter of the application's clocks",
     "NET-SOFTMAX8": "the softmax of the project takes 8-bit outputs by their scale",
 }

@@ -164,11 +164,3 @@ NET_RISCV = described(
     title="RISC-V core",
     cure="add `--riscv`, and leave `--no-riscv-cache` out",
 )
-NET_SNOOPLOOP = described(
-    "NET-SNOOPLOOP",
-    "2.1",
-    "the option for a loop on snooping is not supported",
-    "Only the sequence of layers decides what runs.",
-    title="no snoop loop",
-    cure="leave the option out",
-)

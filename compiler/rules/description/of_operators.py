@@ -86,15 +86,6 @@ X2D_DIL = described(
     limit="1",
     cure="train without dilation: three layers of 3x3 behind each other see 7x7 values",
 )
-X1D = described(
-    "X1D",
-    "2.5",
-    "`{layer}` is a transposed 1-D convolution",
-    "Neither device has it; repeat the values and convolve.",
-    title="transposed 1-D layers",
-    cure="""repeat the values in the application, and use conv1d; or reshape to one column and
-    use convtranspose2d""",
-)
 KERNEL_WEIGHTS = described(
     "KERNEL-WEIGHTS",
     "2.5",
