@@ -1,8 +1,9 @@
 """Which layers may run faster, and what that is worth: reading ahead, four outputs at once.
 
 The rules allow both modes for more layers than are chosen here: chosen are the forms that programs
-of the vendor show. No cycles are known of MAX78002, so layers are ranked by the work that a mode
-hides: words read, or outputs computed. Source: hardware semantics, sections 2.11, 2.12 and 4.1.
+of the vendor show (and CHW data for four outputs at once, which concern kernels only). No cycles
+are known of MAX78002, so layers are ranked by the work that a mode hides: words read, or outputs
+computed. Source: hardware semantics, sections 2.11, 2.12 and 4.1.
 """
 
 from __future__ import annotations

@@ -60,8 +60,7 @@ class Block:
         part = problem.device.data_subinstance_bytes
         for mine in self.parts:
             for theirs in other.parts:
-                one, two = mine.tensor.op, theirs.tensor.op
-                if problem.ahead and (problem.apart(one, two) or problem.apart(two, one)):
+                if problem.apart(mine.tensor.op, theirs.tensor.op):
                     low, high = base + theirs.low, base + theirs.high
                     low, high = low // part * part, -(-high // part) * part
                     yield low - mine.high, high - mine.low

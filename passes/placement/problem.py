@@ -81,9 +81,20 @@ class Problem:
     in_place: bool = False
     ahead: AbstractSet[Op] = frozenset()
 
-    def apart(self, source: Op, target: Op) -> bool:
-        """Whether a layer that reads ahead reads the one and writes the other."""
-        return target in self.ahead and source in target.operands
+    def apart(self, one: Op, two: Op) -> bool:
+        """Whether two tensors must lie in different parts of the data memories.
+
+        A layer that reads ahead reads the one and writes the other (rule RDA-INST), or streams
+        through the one while other layers stream through the other, or to it (RDA-STREAM).
+        """
+        if not self.ahead:
+            return False
+        if any(y in self.ahead and x in y.operands for x, y in ((one, two), (two, one))):
+            return True
+        buffers = [x for x in (one, two) if self.tensors[x].buffer]
+        written = [x for x in (one, two) if isinstance(x, ai8x.Layer) and x.mode.streaming]
+        together = len({*buffers, *written}) > 1
+        return together and any(x in y.operands for x in buffers for y in self.ahead)
 
     def separable(self, layer: ai8x.Layer) -> bool:
         """Whether a layer's input and output can lie in different parts of the data memories."""
