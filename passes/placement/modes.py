@@ -17,6 +17,7 @@ from ai8xc.dialects import ai8x
 from ai8xc.dialects.settings import Settings
 from ai8xc.ir.core import Graph
 from ai8xc.passes.layers.limits import lanes_of, passes_of
+from ai8xc.passes.placement.columns import MEMORIES
 
 WINDOW: Final = (3, 3)
 
@@ -48,6 +49,8 @@ def four_at_once(graph: Graph, device: Device) -> list[ai8x.Layer]:
     All four fill a word of the output, so they lie on adjacent processors from a multiple of four
     on; with several output passes all processors are in use (register description, section 1.2).
     """
+    if device.kernel_columns < MEMORIES * device.kernel_instance_columns:
+        return []
     settings, layers = Settings.of(graph), ai8x.layers(graph.ops)
     found = [
         layer
@@ -102,7 +105,7 @@ def _by_fours(layer: ai8x.Layer, device: Device) -> bool:
     outputs = layer.type.shape[1]
     lanes = lanes_of(outputs, device)
     single = passes_of(outputs, device) == 1
-    return lanes % 4 == 0 and (single or outputs % device.processors == 0)
+    return lanes % MEMORIES == 0 and (single or outputs % device.processors == 0)
 
 
 def _words_read(layer: ai8x.Layer, device: Device) -> int:

@@ -6,16 +6,19 @@ parts of them: the byte-level checker, which knows the layouts, and the emulator
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, note, settings
+import pytest
+from hypothesis import HealthCheck, assume, event, given, note, settings
 from hypothesis import strategies as st
 
 from ai8xc.device import Device, load_device
 from ai8xc.dialects import ai8x, q
 from ai8xc.driver import Options, compile_graph, passes_of
 from ai8xc.ir.core import Graph, make_graph
+from ai8xc.ir.diag import Rejected
 from ai8xc.ir.passes import PassContext, run_pipeline
 from ai8xc.ir.printer import print_graph
 from ai8xc.passes.pipelines import PIPELINES
@@ -24,6 +27,7 @@ from ai8xc.plugins import load_passes
 sys.path.insert(0, str(Path(__file__).parent))
 
 from q_graphs import Maker, conv
+from test_firmware import examples, prove
 
 load_passes()
 
@@ -44,9 +48,10 @@ def convolutions(draw: st.DrawFn) -> Graph:
     return make_graph("net", "q", m.ops, [m.value])
 
 
-def placed(graph: Graph, device: Device) -> list[ai8x.Layer]:
-    """The placed layers."""
-    return ai8x.layers(run_pipeline(graph, passes_of(PIPELINES["layers"]), PassContext(device)).ops)
+def placed(graph: Graph, device: Device, choose: str = "choose-modes") -> list[ai8x.Layer]:
+    """The placed layers, which the byte-level checker accepts."""
+    text = PIPELINES["layers"].replace("choose-modes", choose)
+    return ai8x.layers(run_pipeline(graph, passes_of(text), PassContext(device)).ops)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
@@ -87,3 +92,40 @@ def test_what_reads_ahead_writes_elsewhere(graph: Graph) -> None:
 def parts(first: int, end: int) -> set[int]:
     """The parts of the memories that some bytes lie in."""
     return set(range(first // PART, (end - 1) // PART + 1))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(convolutions(), st.data())
+def test_what_fits_without_the_modes_fits_with_them(graph: Graph, data: st.DataObject) -> None:
+    """On devices with little memory some layers cannot run faster, and nothing is refused."""
+    note(print_graph(graph))
+    device = load_device("max78002")
+    plain = placed(graph, device, "choose-modes{readahead=false,calcx4=false}")
+    ends = [layer.place.kernel_start for layer in plain if layer.place and layer.place.kernel_start]
+    columns = max(ends, default=0) // 16 * 16 + 16 * data.draw(st.integers(1, 40))
+    tight = device.model_copy(
+        update={
+            "data_memory_bytes": data.draw(st.sampled_from([4096, 8192, 16384])),
+            "data_subinstance_bytes": 2048,
+            "kernel_columns": columns,
+            "kernel_columns_large": columns,
+            "kernel_instance_columns": columns // 4,
+        }
+    )
+    try:
+        placed(graph, tight, "choose-modes{readahead=false,calcx4=false}")
+    except Rejected:
+        assume(False)
+    layers = placed(graph, tight)
+    event(f"{sum(layer.mode.calcx4 for layer in layers)} of {len(layers)} by fours")
+    event(f"{sum(layer.mode.readahead for layer in layers)} of {len(layers)} ahead")
+
+
+@pytest.mark.skipif(
+    shutil.which("arm-none-eabi-gcc") is None, reason="gcc-arm-none-eabi is not installed"
+)
+@examples(3)
+@given(convolutions(), st.integers(0, 2**16))
+def test_firmware_computes_the_same(graph: Graph, seed: int) -> None:
+    note(print_graph(graph))
+    assert prove("max78002", graph, seed, "firmware")
