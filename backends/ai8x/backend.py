@@ -41,7 +41,7 @@ class Ai8xBackend(Backend):
         if "allocate-kernels" in pipeline:
             return pipeline
         for name in ("layers", "replace"):
-            pipeline = re.sub(rf"\b{name}\b", PIPELINES[name], pipeline)
+            pipeline = re.sub(rf"(?<![\w-]){name}(?![\w-])", PIPELINES[name], pipeline)
         pipeline = pipeline.replace("choose-modes", "choose-modes{calcx4=false}")
         return pipeline.replace("allocate-biases", ALLOCATE)
 

@@ -11,9 +11,12 @@ import numpy as np
 
 from ai8xc.backends.emulator.decode import PROCESSORS_PER_GROUP, Layer, Operator, Run
 from ai8xc.backends.emulator.findings import Finding, Findings
+from ai8xc.backends.emulator.kernels import QUARTER_COLUMNS, output_count
+from ai8xc.backends.emulator.memory import COLUMN_BYTES
 from ai8xc.backends.emulator.state import RegisterFile
 
 PACKED_PASSES = 16
+QUARTERS = 4
 FLATTEN_LIMIT = 256
 
 
@@ -258,19 +261,29 @@ def _check_enable(context: Context, group: int, findings: Findings) -> None:
         _report(context, message, findings)
 
 
+def _kernel_columns(layer: Layer) -> tuple[int, int]:
+    """The first column of a layer and the one behind its last (or more), in each quarter."""
+    kernels = layer.kernels
+    if layer.calcx4:
+        kernels = output_count(layer) // QUARTERS * layer.passes
+    first = layer.first_kernel // 8 * layer.taps // COLUMN_BYTES
+    return first, first + (kernels * layer.weight_bits * layer.taps + 71) // 72 + 1
+
+
 def check_loaded(layer: Layer, kernels: np.ndarray, bias: np.ndarray, findings: Findings) -> None:
     """Report a layer that uses a kernel or bias memory where nothing was loaded.
 
     `kernels` is `(processors, columns)` and `bias` `(groups, bytes)`, True where written.
     """
     if layer.operator is not Operator.COPY and not layer.bypass:
-        first = layer.first_kernel // 8 * layer.taps // 9
-        if not layer.calcx4:
-            last = first + (layer.kernels * layer.weight_bits * layer.taps + 71) // 72 + 1
-            empty = ~kernels[layer.processors, first:last].any(axis=1)
+        first, last = _kernel_columns(layer)
+        for quarter in range(QUARTERS if layer.calcx4 else 1):
+            shift = quarter * QUARTER_COLUMNS
+            empty = ~kernels[layer.processors, first + shift : last + shift].any(axis=1)
             if empty.any():
                 message = f"no kernel was loaded for processor {int(layer.processors[empty][0])}"
                 findings.add(Finding("uninitialised", message, layer=layer.index))
+                break
     for group, offset in enumerate(layer.bias.offsets):
         scale = 4 if layer.calcx4 or layer.broadcast else 1
         if offset is not None and not bias[group, scale * offset :].any():

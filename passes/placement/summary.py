@@ -17,7 +17,8 @@ def summary(graph: Graph, device: Device) -> dict[str, int | None]:
     """Return the numbers of a placed graph; None for those that cannot be told.
 
     `cycles` is the estimate, `layers` counts hardware layers, `kernel_columns` is the first column
-    of the kernel memory that no layer uses, `data_bytes` the end of the data in one data memory.
+    of the kernel memory that no layer uses (as if those of calcx4 layers lay side by side),
+    `data_bytes` the end of the data in one data memory.
     """
     try:
         if not kernels_allocated(graph):

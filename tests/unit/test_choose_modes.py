@@ -1,17 +1,28 @@
 """Modes that would cost a network its place are not chosen: it fits as it did."""
 
+import io
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pytest
+from vendor_command import play, write
 
+from ai8xc.backends.emulator import Emulator
 from ai8xc.device import Device, load_device
 from ai8xc.dialects import ai8x
+from ai8xc.driver import Options, compile_graph, load
 from ai8xc.ir.core import Data, Graph, Input, Mask, make_graph
 from ai8xc.ir.passes import PassContext, run_pipeline
 from ai8xc.ir.types import TensorType
 from ai8xc.passes.allocate_biases import AllocateBiases
 from ai8xc.passes.choose_modes import ChooseModes
 from ai8xc.passes.placement.modes import most
+
+NETWORKS = Path(__file__).parents[1] / "e2e" / "networks"
+COLUMNS_OF_A_PROCESSOR = 0x20000
+"""Bytes of the addresses of one processor's kernels (memory description, section 1.1)."""
 
 
 def biased(first: int) -> Graph:
@@ -62,3 +73,53 @@ def test_the_most_important_go_first() -> None:
     assert most([11, 1, 1], fit)[0] == [1, 1]
     assert most([], fit) == ([], None)
     assert most([20], fit) == ([], None)
+
+
+def test_what_the_vendors_tool_shall_read_leaves_out_four_at_once() -> None:
+    """It may store two of their kernels in one column; reading ahead it does well."""
+    graph = load(NETWORKS / "cifar_nas.ir")
+    both = compile_graph(graph, Options("max78002", emit=frozenset({"registers"})))
+    options = Options("max78002", emit=frozenset({"registers", "yaml"}))
+    files = compile_graph(graph, options).files
+    (text,) = (files[name].decode() for name in files if name.endswith(".yaml"))
+    layers = json.loads(both.files["ai8xc.json"])["layers"]
+    assert sum(layer["calcx4"] for layer in layers) > 0
+    assert "calcx4" not in text
+    assert text.count("readahead: true") == sum(layer["readahead"] for layer in layers)
+
+
+def test_least_cycles_are_a_quarter_with_four_at_once() -> None:
+    """16 outputs of 16x16 pixels: one a cycle, or four; the matrix of 10 takes ten."""
+    graph = load(NETWORKS / "resnet_fused.ir")
+    options = Options("max78002", emit=frozenset({"registers"}))
+    found = json.loads(compile_graph(graph, options).files["ai8xc.json"])
+    layers = {layer["name"]: layer for layer in found["layers"]}
+    assert (layers["conv2"]["shape"], layers["conv2"]["calcx4"]) == ([16, 16, 16], True)
+    assert layers["conv2"]["least_cycles"] == 16 * 16 * 16 // 4
+    assert layers["fc1"]["least_cycles"] == 10
+    assert found["least_cycles"] == sum(layer["least_cycles"] for layer in layers.values())
+    assert found["cycles"] is None
+
+
+@pytest.mark.parametrize("memory", [0, 1, 2, 3])
+def test_a_quarter_of_the_kernels_that_was_not_loaded_is_reported(memory: int) -> None:
+    """Every fourth output reads its kernels from a memory of 1,024 columns of its own."""
+    files = compile_graph(
+        load(NETWORKS / "resnet_fused.ir"), Options("max78002", emit=frozenset({"registers"}))
+    ).files
+    functions = {f["name"]: f["writes"] for f in json.loads(files["registers.json"])["functions"]}
+    with np.load(io.BytesIO(files["memory.npz"])) as stored:
+        arrays = dict(stored)
+    column = arrays["weights_address"] % COLUMNS_OF_A_PROCESSOR // 16
+    left = column // 1024 != memory
+    arrays["weights_address"] = arrays["weights_address"][left]
+    arrays["weights_value"] = arrays["weights_value"][left]
+    emulator = Emulator("max78002")
+    play(emulator, functions["cnn_init"])
+    write(emulator, arrays, "weights")
+    write(emulator, arrays, "bias")
+    play(emulator, functions["cnn_configure"])
+    write(emulator, arrays, "input")
+    play(emulator, functions["cnn_start"])
+    found = {finding.layer for finding in emulator.findings if finding.kind == "uninitialised"}
+    assert 0 in found
