@@ -38,7 +38,7 @@ class Described:
     shape: tuple[int, ...] | None = None
     sample: Array | None = None
     network: dict[str, object] = field(default_factory=dict)
-    requests: dict[str, object] = field(default_factory=dict)
+    code: dict[str, object] = field(default_factory=dict)
     options: dict[str, object] = field(default_factory=dict)
     text: str | None = None
 
@@ -129,11 +129,11 @@ def top(name: str, *values: Any) -> Break:
     return change
 
 
-def asked(**requests: object) -> Break:
+def asked(**options: object) -> Break:
     """Ask for something that the device, or another option, has not."""
 
     def change(d: Described) -> None:
-        d.requests.update(requests)
+        d.code.update(options)
 
     return change
 
@@ -489,7 +489,6 @@ BREAKS: Final[tuple[tuple[str, Break], ...]] = (
     ("NET-RISCV", asked(deep_sleep=True)),
     ("FFIFO-RISCV", asked(input_mode="fast-fifo")),
     ("NET-ONESHOT-TIMER", asked(one_shot=True, timer=0)),
-    ("AX132", asked(prefix="net", riscv=True)),
     ("MEM-OVER-IN", overwritten),
     ("OPROC-NEXT", elsewhere),
     ("INP-RANGE", large_sample),
@@ -514,7 +513,7 @@ def rules_of(d: Described, folder: Path) -> set[str]:
     given = NetworkOptions(
         d.device, weights, None, d.shape, network=d.network, **d.options,  # type: ignore[arg-type] # by name
     )  # fmt: skip
-    options = Options(d.device.name, network=d.network, requests=d.requests, sample=d.sample)
+    options = Options(d.device.name, network=d.network, code=d.code, sample=d.sample)
     try:
         found = survey_model(read(folder / "net.yaml", given), options).diagnostics
     except Rejected as rejected:
