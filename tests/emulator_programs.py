@@ -55,8 +55,8 @@ class Chip:
         self.write("WPTR_BASE", layer, pointer=target)
         self.write("LCTL", layer, fixed=1, maximum=1, shared_source=1)
 
-    def load_kernel(self, taps: list[int]) -> None:
-        """One kernel of nine bytes into column 0 of processor 0, in the plain view."""
+    def load_kernel(self, taps: list[int], processor: int = 0) -> None:
+        """One kernel of nine bytes into column 0 of a processor, in the plain view."""
         b = [tap & 0xFF for tap in taps]
         words = [
             b[0],
@@ -64,7 +64,7 @@ class Chip:
             int.from_bytes(bytes(b[5:9]), "big"),
             0,
         ]
-        self.emulator.write_block(REGISTERS.memory("kernel").address(0), words)
+        self.emulator.write_block(REGISTERS.memory("kernel").address(0, processor), words)
 
     def start(self, layers: int = 1) -> None:
         self.write("LCNT_MAX", last=layers - 1)

@@ -41,8 +41,8 @@ class Memories:
 class Gathered:
     """The input of a layer: `values` `(processors, passes, operands, rows, columns)`.
 
-    `state` is `(memories, words)` over the words from `first` on; `unknown` marks the pixels
-    `(rows, columns)` that are not determined, None when all are.
+    `state` is `(memories, words)` over the words from `first` on; `unknown` marks the words
+    `(memories, words of a pixel, rows, columns)` that are not determined, None when all are.
     """
 
     values: Int8
@@ -75,7 +75,7 @@ def gather(layer: Layer, source: Frame) -> Gathered:
         known = np.repeat(state == DEFINED, PIXELS_PER_WORD, axis=1)[:, : layer.pixels]
         planes = values.reshape(len(position), 1, 1, height, width)
         shape = (len(position), layer.passes, layer.operands, height, width)
-        unknown = _unknown(known[:, :, None], height, width)
+        unknown = _unknown(known[:, None], height, width)
         repeated = np.broadcast_to(planes, shape)  # more than one of each is reported
         return Gathered(repeated, memories, layer.read_word, state, unknown)
     step, words = layer.read_step, layer.words_per_pixel
@@ -84,15 +84,13 @@ def gather(layer: Layer, source: Frame) -> Gathered:
     known = (state == DEFINED).reshape(len(memories), layer.pixels, step)[:, :, :words]
     values = np.moveaxis(pixels, 1, 3)[position, :, lane]
     shape = (len(position), layer.passes, layer.operands, height, width)
-    unknown = _unknown(known, height, width)
+    unknown = _unknown(np.moveaxis(known, 2, 1), height, width)
     return Gathered(values.reshape(shape), memories, layer.read_word, state, unknown)
 
 
 def _unknown(known: Mask, height: int, width: int) -> Mask | None:
-    """Pixels with an undetermined word, from `(memories, pixels, words)`."""
-    if known.all():
-        return None
-    return ~known.all(axis=(0, 2)).reshape(height, width)
+    """The undetermined words, from `(memories, words, pixels)`; None when there are none."""
+    return None if known.all() else ~known.reshape(*known.shape[:2], height, width)
 
 
 def compute(layer: Layer, gathered: Gathered, memories: Memories) -> Computed:
@@ -111,7 +109,7 @@ def compute(layer: Layer, gathered: Gathered, memories: Memories) -> Computed:
             if layer.wide
             else operators.scale(total, layer.shift, layer.relu, layer.absolute)
         )
-    return Computed(values, _spread(layer, gathered.unknown, memories))
+    return Computed(values, _spread(layer, gathered, memories))
 
 
 def _prepared(layer: Layer, operands: Int8) -> Int8:
@@ -185,31 +183,47 @@ def _interleaved(parts: list[Int64]) -> Int64:
     return result
 
 
-def _spread(layer: Layer, unknown: Mask | None, memories: Memories) -> Mask | None:
-    """The output pixels that depend on an undetermined input pixel.
+def _spread(layer: Layer, gathered: Gathered, memories: Memories) -> Mask | None:
+    """The output pixels that depend on an undetermined input word.
 
-    A tap whose weights are all 0 passes nothing on: dilated conv1d layers read such pixels.
+    Weights of 0 pass nothing on: dilated conv1d layers read such taps, and joined tensors have
+    channels that no layer wrote beside those of their last pass.
     """
-    if unknown is None:
+    if gathered.unknown is None:
         return None
-    pooled = operators.pool_maximum(unknown.astype(np.int8)[None], layer.rows, layer.columns)
-    if layer.operator is Operator.COPY:
+    copies = layer.operator is Operator.COPY
+    used = None if copies else _used_weights(layer, memories.kernels)
+    met = gathered.unknown if used is None else gathered.unknown & _met(layer, gathered, used)
+    pixels: Mask = np.asarray(met.any(axis=(0, 1)))
+    pooled = operators.pool_maximum(pixels.astype(np.int8)[None], layer.rows, layer.columns)
+    if used is None or not pooled.any():
         return pooled[0] != 0 if pooled.any() else None
-    taps = _used_taps(layer, memories.kernels).astype(np.int8)[None]
+    taps = np.asarray(used.any(axis=(0, 1))).astype(np.int8)[None]
     frame = _framed(layer, pooled[:, None])
     total = operators.correlate_each(frame, taps, layer.rows.kernel, layer.columns.kernel)
     return total[0] != 0 if total.any() else None
 
 
-def _used_taps(layer: Layer, kernels: KernelMemory) -> Mask:
-    """The taps with a weight other than 0 in any kernel of the layer."""
+def _met(layer: Layer, gathered: Gathered, used: Mask) -> Mask:
+    """The words `(memories, words of a pixel, 1, 1)` in which a channel meets a weight."""
+    assert gathered.unknown is not None
+    channels: Mask = np.asarray(used.any(axis=2))  # (processors, passes)
+    if layer.chw:
+        channels = np.asarray(channels.any(axis=1, keepdims=True))
+    met: Mask = np.zeros((len(gathered.memories), channels.shape[1]), np.bool_)
+    np.logical_or.at(met, np.searchsorted(gathered.memories, layer.processors // LANES), channels)
+    operands = gathered.unknown.shape[1] // met.shape[1]
+    return np.repeat(met, operands, axis=1)[:, :, None, None]
+
+
+def _used_weights(layer: Layer, kernels: KernelMemory) -> Mask:
+    """Where `(processors, passes, taps)` any kernel of the layer is not 0."""
     if layer.operator is Operator.DEPTHWISE:
-        own: Mask = (depthwise_weights(layer, kernels) != 0).any(axis=(0, 1))
+        own: Mask = depthwise_weights(layer, kernels) != 0
         return own
-    used: Mask = np.zeros(layer.taps, np.bool_)
+    used: Mask = np.zeros((len(layer.processors), layer.passes, layer.taps), np.bool_)
     for r in range(4):
         outputs = np.arange(output_count(layer))[r::4]
         if outputs.size:
-            weights = convolution_weights(layer, kernels, layer.processors, outputs)
-            used |= (weights != 0).any(axis=(0, 1, 2))
+            used |= (convolution_weights(layer, kernels, layer.processors, outputs) != 0).any(axis=0)
     return used

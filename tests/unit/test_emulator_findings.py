@@ -60,6 +60,20 @@ def test_a_tap_of_zero_passes_nothing_on(tap, reported):
     assert chip.kinds() == (["uninitialised"] if reported else [])
 
 
+@pytest.mark.parametrize(("weight", "kinds"), [(0, []), (1, ["uninitialised"])])
+def test_a_channel_that_meets_weights_of_zero_passes_nothing_on(weight, kinds):
+    """Nothing was written for processor 4, which reads the second memory."""
+    chip = Chip()
+    chip.load_frame()
+    chip.load_kernel([1] * 9)
+    chip.load_kernel([weight] * 9, processor=4)
+    chip.conv_layer()
+    chip.write("ENA", processors=0b10001, kernels=0b10001)
+    chip.start()
+    chip.emulator.read(chip.data(word=64))
+    assert chip.kinds() == kinds
+
+
 def test_a_layer_without_its_kernels_or_bias():
     chip = Chip()
     chip.load_frame()
