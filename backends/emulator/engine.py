@@ -225,5 +225,6 @@ def _used_weights(layer: Layer, kernels: KernelMemory) -> Mask:
     for r in range(4):
         outputs = np.arange(output_count(layer))[r::4]
         if outputs.size:
-            used |= (convolution_weights(layer, kernels, layer.processors, outputs) != 0).any(axis=0)
+            weights = convolution_weights(layer, kernels, layer.processors, outputs)
+            used |= (weights != 0).any(axis=0)
     return used

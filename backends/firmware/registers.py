@@ -11,16 +11,25 @@ from ai8xc.backends.firmware.outputs import OutputReader, read_outputs
 from ai8xc.backends.firmware.project import Project
 from ai8xc.dialects.reg import Program
 from ai8xc.ir.core import Graph
+from ai8xc.ir.prove import ProofFailed
 from ai8xc.ir.types import Array
 from ai8xc.registers import load_registers
 
 
 def outputs_of(graph: Graph) -> list[Array]:
-    """Return the outputs of a register program for the sample that it holds."""
+    """Return the outputs of a register program for the sample that it holds.
+
+    Raises ProofFailed where the emulator saw what makes them a matter of luck: words that were
+    never written, or were overwritten before they were read.
+    """
     project = Project.of(Program.of(graph))
     engine = RegisterEngine(project)
     engine.run(project.sample)
-    return read_outputs(project, engine.words)
+    outputs = read_outputs(project, engine.words)
+    doubts = [str(found) for found in engine.emulator.findings if found.changes_results]
+    if doubts:
+        raise ProofFailed(f"the emulator says of the register program: {doubts[0]}")
+    return outputs
 
 
 class EngineError(Exception):
