@@ -5,6 +5,7 @@ Structure and names of the layers are those of the vendor's networks (training f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypedDict, Unpack, cast
 
 import torch
@@ -14,8 +15,6 @@ from ai8xc.training.layers import conv2d
 from ai8xc.training.layers.elementwise import Add
 from ai8xc.training.layers.limits import in_range
 
-_EFFICIENT_NORM: Final = {"eps": 1e-3, "momentum": 0.01}
-
 
 class Bits(TypedDict, total=False):
     """The arguments of a quantised layer, for all layers of a block."""
@@ -23,6 +22,14 @@ class Bits(TypedDict, total=False):
     weight_bits: int | None
     bias_bits: int | None
     quantize_activation: bool
+
+
+class Normed(Bits, total=False):
+    """Those of a layer with a bias and a batch norm of its own kind."""
+
+    bias: bool
+    eps: float
+    momentum: float
 
 
 class Fire(nn.Module):
@@ -62,98 +69,92 @@ class _Residual(nn.Module):
         return y if self.resid is None else cast("Tensor", self.resid(y, x))
 
 
-class ResidualBottleneck(_Residual):
+class _Bottleneck(_Residual):
+    """1x1 to `expansion` times the channels, then what a class has for the way back."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        expansion_factor: float,
+        stride: int = 1,
+        bias: bool = False,
+        depthwise_bias: bool = False,
+        **bits: Unpack[Bits],
+    ) -> None:
+        super().__init__(residual=stride == 1 and in_channels == out_channels)
+        in_range("stride", stride, 1, 16)
+        hidden = round(in_channels * expansion_factor)
+        self.conv1: nn.Module = nn.Identity()
+        if hidden != in_channels:
+            self.conv1 = conv2d.FusedConv2dBNReLU(in_channels, hidden, 1, bias=bias, **bits)
+        self.conv2 = self._window(hidden, out_channels, stride, depthwise_bias, bits)
+        self.conv3 = self._projection(hidden, out_channels, bias, bits)
+
+    def _window(
+        self, hidden: int, outputs: int, stride: int, biased: bool, bits: Bits
+    ) -> conv2d.Conv2d:
+        raise NotImplementedError
+
+    def _projection(self, hidden: int, outputs: int, bias: bool, bits: Bits) -> nn.Module | None:
+        return None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, out_channels, h // stride, w // stride)."""
+        y = self.conv2(self.conv1(x))
+        return self._added(y if self.conv3 is None else self.conv3(y), x)
+
+
+class ResidualBottleneck(_Bottleneck):
     """1x1 to `expansion` times the channels, depthwise 3x3, 1x1 to the output; for the MAX78002.
 
     A `stride` is a maximum pool in front of the depthwise convolution. The input is added when
     the stride is 1 and both channel counts are equal.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        expansion_factor: float,
-        stride: int = 1,
-        bias: bool = False,
-        depthwise_bias: bool = False,
-        **bits: Unpack[Bits],
-    ) -> None:
-        super().__init__(residual=stride == 1 and in_channels == out_channels)
-        hidden = _hidden(in_channels, expansion_factor)
-        self.conv1 = _expansion(in_channels, hidden, bias, bits)
-        in_range("stride", stride, 1, 16)
-        depthwise: type[conv2d.Conv2d] = conv2d.FusedMaxPoolDepthwiseConv2dReLU
-        if depthwise_bias:
-            depthwise = conv2d.FusedMaxPoolDepthwiseConv2dBNReLU
-        if stride == 1:
-            depthwise = conv2d.FusedDepthwiseConv2dReLU
-            if depthwise_bias:
-                depthwise = conv2d.FusedDepthwiseConv2dBNReLU
-        self.conv2 = depthwise(
-            hidden,
-            hidden,
-            3,
-            padding=1,
-            pool_size=stride,
-            pool_stride=stride,
-            bias=depthwise_bias,
-            **bits,
+    def _window(
+        self, hidden: int, outputs: int, stride: int, biased: bool, bits: Bits
+    ) -> conv2d.Conv2d:
+        kind = _DEPTHWISE[stride > 1, biased]
+        return kind(
+            hidden, hidden, 3, padding=1, pool_size=stride, pool_stride=stride, bias=biased, **bits
         )
-        self.conv3 = conv2d.FusedConv2dBN(hidden, out_channels, 1, bias=bias, **bits)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (n, out_channels, h // stride, w // stride)."""
-        return self._added(self.conv3(self.conv2(self.conv1(x))), x)
+    def _projection(self, hidden: int, outputs: int, bias: bool, bits: Bits) -> nn.Module:
+        return conv2d.FusedConv2dBN(hidden, outputs, 1, bias=bias, **bits)
 
 
-class ConvResidualBottleneck(_Residual):
+_DEPTHWISE: Final[Mapping[tuple[bool, bool], type[conv2d.Conv2d]]] = {
+    (False, False): conv2d.FusedDepthwiseConv2dReLU,
+    (False, True): conv2d.FusedDepthwiseConv2dBNReLU,
+    (True, False): conv2d.FusedMaxPoolDepthwiseConv2dReLU,
+    (True, True): conv2d.FusedMaxPoolDepthwiseConv2dBNReLU,
+}
+"""Depthwise layers by whether they pool, and whether they have a bias, and so a batch norm."""
+
+
+class ConvResidualBottleneck(_Bottleneck):
     """1x1 to `expansion` times the channels, then a full 3x3 to the output without activation.
 
     A `stride` is a maximum pool in front of the 3x3. The input is added when the stride is 1 and
     both channel counts are equal.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        expansion_factor: float,
-        stride: int = 1,
-        bias: bool = False,
-        depthwise_bias: bool = False,
-        **bits: Unpack[Bits],
-    ) -> None:
-        super().__init__(residual=stride == 1 and in_channels == out_channels)
-        hidden = _hidden(in_channels, expansion_factor)
-        self.conv1 = _expansion(in_channels, hidden, bias, bits)
-        in_range("stride", stride, 1, 16)
-        self.conv2 = conv2d.Conv2d(
+    def _window(
+        self, hidden: int, outputs: int, stride: int, biased: bool, bits: Bits
+    ) -> conv2d.Conv2d:
+        return conv2d.Conv2d(
             hidden,
-            out_channels,
+            outputs,
             3,
             padding=1,
             pooling="Max" if stride > 1 else None,
             pool_size=stride,
             pool_stride=stride,
-            bias=depthwise_bias,
-            batchnorm="Affine" if depthwise_bias else None,
+            bias=biased,
+            batchnorm="Affine" if biased else None,
             **bits,
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (n, out_channels, h // stride, w // stride)."""
-        return self._added(self.conv2(self.conv1(x)), x)
-
-
-def _hidden(channels: int, expansion: float) -> int:
-    return round(channels * expansion)
-
-
-def _expansion(channels: int, hidden: int, bias: bool, bits: Bits) -> nn.Module:
-    if hidden == channels:
-        return nn.Identity()
-    return conv2d.FusedConv2dBNReLU(channels, hidden, 1, bias=bias, **bits)
 
 
 class SqueezeExcite(nn.Module):
@@ -195,45 +196,25 @@ class MBConvBlock(_Residual):
     ) -> None:
         super().__init__(residual=stride == 1 and in_channels == out_channels)
         hidden = in_channels * expand_ratio
-        normed, pad = conv2d.FusedConv2dBNReLU, (kernel_size - 1) // 2
-        eps, momentum = _EFFICIENT_NORM["eps"], _EFFICIENT_NORM["momentum"]
+        layer = conv2d.FusedConv2dBNReLU
+        given: Normed = {"bias": bias, "eps": 1e-3, "momentum": 0.01, **bits}
+        pad = (kernel_size - 1) // 2
         self.expand_conv: nn.Module = nn.Identity()
         if expand_ratio != 1 and fused:
-            self.expand_conv = normed(
-                in_channels,
-                hidden,
-                kernel_size,
-                stride=stride,
-                padding=pad,
-                bias=bias,
-                eps=eps,
-                momentum=momentum,
-                **bits,
+            self.expand_conv = layer(
+                in_channels, hidden, kernel_size, stride=stride, padding=pad, **given
             )
         elif expand_ratio != 1:
-            self.expand_conv = normed(
-                in_channels, hidden, 1, bias=bias, eps=eps, momentum=momentum, **bits
-            )
+            self.expand_conv = layer(in_channels, hidden, 1, **given)
         self.depthwise_conv: nn.Module = nn.Identity()
         if not fused:
-            self.depthwise_conv = normed(
-                hidden,
-                hidden,
-                kernel_size,
-                stride=stride,
-                padding=pad,
-                groups=hidden,
-                bias=bias,
-                eps=eps,
-                momentum=momentum,
-                **bits,
+            self.depthwise_conv = layer(
+                hidden, hidden, kernel_size, stride=stride, padding=pad, groups=hidden, **given
             )
         self.se: nn.Module = nn.Identity()
         if se_ratio is not None:
             self.se = SqueezeExcite(hidden, max(1, int(in_channels * se_ratio)))
-        self.project_conv = conv2d.FusedConv2dBN(
-            hidden, out_channels, 1, bias=bias, eps=eps, momentum=momentum, **bits
-        )
+        self.project_conv = conv2d.FusedConv2dBN(hidden, out_channels, 1, **given)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (n, out_channels, h, w) for a stride of 1."""
