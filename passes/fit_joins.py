@@ -1,17 +1,22 @@
-"""Joined tensors of several passes: cut where one pass ends and the next begins."""
+"""Joined tensors of several passes: in turn, or cut where one pass ends and the next begins."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
+
+import numpy as np
 
 from ai8xc.device import Device
 from ai8xc.dialects import q
 from ai8xc.ir.core import Data, Graph, Op, make_graph
 from ai8xc.ir.passes import Pass, PassContext, register
-from ai8xc.passes.layers.limits import lanes_of
+from ai8xc.passes.layers.limits import lanes_of, passes_of
 from ai8xc.passes.remove_dead_ops import RemoveDeadOps
+
+_OTHER: Final = "_turns"
+"""Ends the names of values whose channels have another order than those of the network."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ def joined_in_passes(op: Op, uses: Mapping[Op, int], device: Device) -> Op | Non
     of others are copied. Or each pass is copied from the parts that it holds, where that takes
     fewer layers.
     """
-    if not isinstance(op, q.Concat) or op.axis != 1 or len(op.type.shape) != 4:
+    if not isinstance(op, q.Concat) or op.axis != 1 or len(op.type.shape) != 4 or op.turn:
         return None
     channels = op.type.shape[1]
     if channels <= device.processors:
@@ -54,6 +59,42 @@ def joined_in_passes(op: Op, uses: Mapping[Op, int], device: Device) -> Op | Non
     if not copied:
         return None
     return replace(op, xs=tuple(_block(op, block, n) for n, block in enumerate(blocks)))
+
+
+def in_turn(op: Op, readers: Mapping[Op, Sequence[Op]], device: Device) -> Op | None:
+    """concat(a, b...) => passes of a, b... in turn, where convolutions can be told the order.
+
+    The layers that make the parts leave room for the passes of the others between their own: the
+    parts have equal sizes of several full passes. Nobody else reads them.
+    """
+    if not isinstance(op, q.Concat) or op.axis != 1 or len(op.type.shape) != 4 or op.turn:
+        return None
+    lanes = device.processors
+    sizes = {x.type.shape[1] for x in op.xs}
+    step = passes_of(max(sizes), device) * len(op.xs)
+    equal = len(sizes) == 1 and max(sizes) > lanes and not max(sizes) % lanes
+    alone = all(_splits(x) and len(readers[x]) == 1 for x in op.xs) and len({*op.xs}) > 1
+    if not equal or not alone or step >= device.write_step_limit:
+        return None
+    if _told(op, readers) is None:
+        return None
+    return replace(op, turn=lanes, name=f"{op.name}{_OTHER}")
+
+
+def _told(op: Op, readers: Mapping[Op, Sequence[Op]]) -> list[q.Conv] | None:
+    """Return the convolutions that read an op, also through pools; None where others do."""
+    found: list[q.Conv] = []
+    for reader in readers.get(op, ()):
+        if isinstance(reader, q.MaxPool | q.AveragePool):
+            behind = _told(reader, readers)
+            if behind is None:
+                return None
+            found += behind
+        elif isinstance(reader, q.Conv) and _splits(reader):
+            found.append(reader)
+        else:
+            return None
+    return found or None
 
 
 def _parts(op: q.Concat, uses: Mapping[Op, int], *, owned: bool) -> Iterator[tuple[Op, bool]]:
@@ -125,14 +166,22 @@ def _block(op: q.Concat, block: Sequence[Piece], number: int) -> Op:
 @register
 @dataclass(frozen=True)
 class FitJoins(Pass):
-    """Cut joined tensors of more than 64 channels into passes; see the law."""
+    """Joins of more than 64 channels in turn, or cut into passes; see the laws.
+
+    `turns` allows the order that the vendor's descriptions have no word for.
+    """
+
+    turns: bool = True
 
     name: ClassVar[str] = "fit-joins"
     needs: ClassVar[frozenset[str]] = frozenset({"q", "rank4"})
 
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph with joins that have a layout, where there is one."""
-        device, uses = ctx.need(Device), graph.uses
+        device = ctx.need(Device)
+        if self.turns:
+            graph = _turned(graph, device)
+        uses = graph.uses
         cut = {op: made for op in graph.ops if (made := joined_in_passes(op, uses, device))}
         if all(made.operands == op.operands for op, made in cut.items()):
             return graph
@@ -142,6 +191,38 @@ class FitJoins(Pass):
         outputs = [new[op] for op in graph.outputs]
         joined = make_graph(graph.name, graph.level, new.values(), outputs, graph.attributes)
         return RemoveDeadOps().run(joined, ctx)
+
+
+def _turned(graph: Graph, device: Device) -> Graph:
+    """Return the graph with joins in turn, where they can be."""
+    readers: dict[Op, list[Op]] = {}
+    for op in graph.ops:
+        for x in op.operands:
+            readers.setdefault(x, []).append(op)
+    for output in graph.outputs:
+        readers.setdefault(output, []).append(output)  # read in the order that it has
+    joins = {op: made for op in graph.ops if (made := in_turn(op, readers, device))}
+    turned: set[Op] = set(joins)
+    told = {conv: join for join in joins for conv in _told(join, readers) or ()}
+    new: dict[Op, Op] = {}
+    for op in graph.ops:
+        current = joins.get(op, op).with_operands(new)
+        if op in told and isinstance(current, q.Conv):
+            current = _reordered(current, told[op], device.processors)
+        elif isinstance(op, q.MaxPool | q.AveragePool) and op.x in turned:
+            turned.add(op)
+            current = replace(current, name=f"{op.name}{_OTHER}")
+        new[op] = current
+    outputs = [new[op] for op in graph.outputs]
+    return make_graph(graph.name, graph.level, new.values(), outputs, graph.attributes)
+
+
+def _reordered(conv: q.Conv, join: Op, lanes: int) -> q.Conv:
+    """Return a convolution with its weights in the order of a join in turn."""
+    assert isinstance(conv.weight, q.Constant)
+    order = np.arange(join.type.shape[1]).reshape(len(join.operands), -1, lanes)
+    array = conv.weight.value.array[:, order.transpose(1, 0, 2).ravel()]
+    return replace(conv, weight=replace(conv.weight, value=Data(array)))
 
 
 def _rebuilt(op: Op, new: Mapping[Op, Op]) -> Op:

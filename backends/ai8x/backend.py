@@ -42,6 +42,7 @@ class Ai8xBackend(Backend):
             return pipeline
         for name in ("layers", "replace"):
             pipeline = re.sub(rf"(?<![\w-]){name}(?![\w-])", PIPELINES[name], pipeline)
+        pipeline = pipeline.replace("fit-joins", "fit-joins{turns=false}")
         pipeline = pipeline.replace("choose-modes", "choose-modes{calcx4=false}")
         return pipeline.replace("allocate-biases", ALLOCATE)
 

@@ -40,6 +40,9 @@ def gathered(layer: ai8x.Layer, rows: Sequence[Array]) -> Array:
     if layer.gather == "pixels":
         flat = [row.reshape(*row.shape[:2], -1) for row in rows]
         return np.concatenate(flat, axis=2)
+    if layer.turn:
+        cut = [np.split(row, row.shape[1] // layer.turn, axis=1) for row in rows]
+        rows = [piece for pieces in zip(*cut, strict=True) for piece in pieces]
     joined = np.concatenate(rows, axis=1)
     joined = joined[:, :, layer.crop[0] : joined.shape[2] - layer.crop[1]]
     return joined.reshape(1, layer.in_shape[0] * layer.parts, -1)

@@ -19,6 +19,7 @@ import numpy as np
 
 from ai8xc import numerics
 from ai8xc.dialects import kernels, shapes
+from ai8xc.dialects.moves import in_turn, turns_fail
 from ai8xc.dialects.q import WEIGHT_BITS
 from ai8xc.dialects.shapes import Geometry, Ints, dims, misfit
 from ai8xc.ir.core import Data, Mask, Op, op
@@ -107,7 +108,8 @@ class Constant(Op):
 class Layer(Op):
     """What all layers share.
 
-    `xs` are joined along the channels (or, `gather` = pixels, one behind the other). `crop` drops
+    `xs` are joined along the channels (or, `gather` = pixels, one behind the other; with `turn` so
+    many channels of each of them in turn). `crop` drops
     rows at the top and the bottom, `view` reshapes the data to C x H x W without moving anything.
     They are then split along the channels into `parts` equal operands, which `eltwise` combines:
     before pooling, or with `pool_first` behind it.
@@ -115,6 +117,7 @@ class Layer(Op):
 
     xs: tuple[Op, ...]
     gather: Gather = "channels"
+    turn: int = 0
     crop: tuple[int, int] = (0, 0)
     view: Ints = ()
     parts: int = 1
@@ -137,6 +140,9 @@ class Layer(Op):
         if (self.parts > 1) != (self.eltwise != "none"):
             why = f"{self.parts} operands for `{self.eltwise}`"
             yield shapes.SHAPES.at(self, opcode=self.opcode, why=why)
+        uneven = turns_fail(self.xs, self.turn)
+        if uneven:
+            yield shapes.SHAPES.at(self, opcode=self.opcode, why=uneven)
 
     def _gathered(self) -> Ints:
         found = [x.type.shape for x in self.xs]
@@ -176,7 +182,7 @@ class Layer(Op):
         if self.gather == "pixels":
             flat = [value.reshape(*value.shape[:2], -1) for value in values]
             return np.concatenate(flat, axis=2).reshape(values[0].shape[0], *self.view)
-        joined = np.concatenate(values, axis=1)
+        joined = in_turn(values, self.turn) if self.turn else np.concatenate(values, axis=1)
         top, bottom = self.crop
         joined = joined[:, :, top : joined.shape[2] - bottom]
         return joined.reshape(joined.shape[0], *self.view) if self.view else joined

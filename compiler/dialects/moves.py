@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,6 +49,21 @@ class Transpose(Op):
     def compute(self, *operands: Array) -> Array:
         """Return the permuted array."""
         return operands[0].transpose(self.perm)
+
+
+def in_turn(arrays: Sequence[Array], count: int) -> Array:
+    """Return `count` channels of each of some arrays in turn, until all are taken."""
+    n, channels, *sizes = arrays[0].shape
+    cut = [array.reshape(n, channels // count, 1, count, *sizes) for array in arrays]
+    return np.concatenate(cut, axis=2).reshape(n, channels * len(arrays), *sizes)
+
+
+def turns_fail(xs: Sequence[Op], count: int) -> str:
+    """Return why channels cannot be taken in turn, or nothing."""
+    sizes = {x.type.shape[1] for x in xs}
+    if not count or (len(sizes) == 1 and count > 0 and not max(sizes) % count):
+        return ""
+    return f"{count} channels in turn of {', '.join(dims(x.type.shape) for x in xs)}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

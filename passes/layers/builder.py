@@ -376,7 +376,7 @@ class Builder:
         if found is None:
             found = make([self.joinable(x, op.axis) for x in op.xs])
         assert found is not None
-        return replace(found, flat=feeds[0].flat)
+        return replace(found, flat=feeds[0].flat, turn=op.turn)
 
     def joinable(self, op: Op, axis: int) -> Feed:
         """Return what can be joined: tensors, or tensors side by side already."""
@@ -393,7 +393,7 @@ class Builder:
         if after == feed.shape:
             return replace(feed, flat=len(shape) == 2)
         if after[0] == feed.shape[0]:
-            if feed.pool is not None or feed.parts > 1 or feed.gather != "channels":
+            if feed.pool or feed.parts > 1 or feed.gather != "channels" or feed.turn:
                 feed = self.tensor(op.x)
             return replace(feed, view=after, shape=after, flat=False)
         source = feed.xs[0]

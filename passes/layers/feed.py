@@ -26,6 +26,7 @@ class Feed:
     xs: tuple[Op, ...]
     shape: Shape
     gather: Gather = "channels"
+    turn: int = 0
     crop: tuple[int, int] = (0, 0)
     view: tuple[int, ...] = ()
     parts: int = 1
@@ -47,7 +48,8 @@ class Feed:
     @property
     def joined(self) -> bool:
         """Whether this is nothing but tensors side by side on the channel axis."""
-        return self.is_whole and self.pool is None and self.gather == "channels"
+        side_by_side = self.gather == "channels" and not self.turn
+        return self.is_whole and self.pool is None and side_by_side
 
     @property
     def has_holes(self) -> bool:
@@ -73,6 +75,7 @@ class Feed:
         return {
             "xs": self.xs,
             "gather": self.gather,
+            "turn": self.turn,
             "crop": self.crop,
             "view": self.view,
             "parts": self.parts,
@@ -94,7 +97,7 @@ def combined(operation: Operation, feeds: Sequence[Feed]) -> Feed | None:
     """
     first = feeds[0]
     for feed in feeds:
-        if feed.parts > 1 or feed.gather != "channels" or feed.has_holes:
+        if feed.parts > 1 or feed.gather != "channels" or feed.turn or feed.has_holes:
             return None
         if (feed.pool, feed.crop, feed.view, feed.flat) != (
             first.pool,

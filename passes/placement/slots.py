@@ -30,7 +30,7 @@ class Slot:
 
 def slots_of(layer: ai8x.Layer, device: Device) -> list[Slot] | None:
     """Return a slot for each tensor, None where no layout serves the layer."""
-    if layer.gather == "pixels":
+    if layer.gather == "pixels" or layer.turn:
         return _stacked_slots(layer, device)
     operands = _operands(layer)
     if operands is None:
@@ -75,6 +75,9 @@ def _turns(pieces: Sequence[Op], lanes: int, device: Device) -> list[tuple[int, 
 
 
 def _stacked_slots(layer: ai8x.Layer, device: Device) -> list[Slot]:
+    count = len(layer.xs)
+    if layer.turn:  # the passes of each tensor lie between those of the others
+        return [Slot(0, WORD * number, count) for number in range(count)]
     found, at = [], 0
     for x in layer.xs:
         found.append(Slot(0, at, 1))

@@ -54,8 +54,12 @@ class Fire(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (n, expand1x1 + expand3x3, h, w)."""
+        return torch.cat(self.sides(x), dim=1)
+
+    def sides(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the two outputs that are joined."""
         x = self.squeeze_layer(x)
-        return torch.cat((self.expand1x1_layer(x), self.expand3x3_layer(x)), dim=1)
+        return self.expand1x1_layer(x), self.expand3x3_layer(x)
 
 
 class _Residual(nn.Module):

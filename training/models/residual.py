@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -201,13 +202,14 @@ class SqueezeNet(Hosted):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the class scores."""
-        return cast("Tensor", self.fc(self.on_device(x).flatten(1)))
+        return cast("Tensor", self.fc(torch.cat(self.on_device(x), dim=1).flatten(1)))
 
-    def on_device(self, x: Tensor) -> Tensor:
-        """Return N x 512 x 4 x 4."""
-        for name, module in self.named_children():
-            x = x if name == "fc" else module(x)
-        return x
+    def on_device(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the last layer reads, twice N x 256 x 4 x 4 side by side."""
+        *before, last, _ = self.children()
+        for module in before:
+            x = module(x)
+        return cast("layers.Fire", last).sides(x)
 
 
 class MobileNetV2(nn.Module):

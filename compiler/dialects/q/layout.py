@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ai8xc.dialects import moves
+from ai8xc.dialects import moves, shapes
+from ai8xc.dialects.moves import in_turn, turns_fail
 from ai8xc.dialects.q.common import equal_scales
 from ai8xc.ir.core import op
 from ai8xc.ir.diag import Diagnostic
+from ai8xc.ir.types import Array
 
 
 @op("q.reshape")
@@ -22,11 +24,23 @@ class Transpose(moves.Transpose):
 
 @op("q.concat")
 class Concat(moves.Concat):
-    """Tensors of one scale joined along `axis`."""
+    """Tensors of one scale joined along `axis`.
+
+    `turn` > 0: so many channels of each of them in turn, until all are taken.
+    """
+
+    turn: int = 0
+
+    def compute(self, *operands: Array) -> Array:
+        """Return the joined array."""
+        return in_turn(operands, self.turn) if self.turn else super().compute(*operands)
 
     def verify(self) -> Iterator[Diagnostic]:
-        """All operands mean the same by one integer step."""
+        """All operands mean the same by one integer step, and turns come out even."""
         yield from equal_scales(self, self.xs)
+        why = turns_fail(self.xs, self.turn)
+        if why:
+            yield shapes.SHAPES.at(self, opcode=self.opcode, why=why)
 
 
 @op("q.slice")
