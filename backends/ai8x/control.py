@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ai8xc.backends.ai8x.layer_registers import Fields
+from ai8xc.backends.ai8x.layer_context import Fields
 from ai8xc.dialects import reg
 from ai8xc.dialects.ai8x import Weighted
 from ai8xc.ir.core import Op, Word

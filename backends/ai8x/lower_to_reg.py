@@ -9,7 +9,8 @@ from typing import ClassVar
 from ai8xc.backends.ai8x.bias_image import bias_image
 from ai8xc.backends.ai8x.control import CONFIGURE, Control
 from ai8xc.backends.ai8x.data_layout import expected_image, fifo_words, input_image
-from ai8xc.backends.ai8x.layer_registers import FORMULAS, Fields, LayerContext
+from ai8xc.backends.ai8x.layer_context import Fields, LayerContext
+from ai8xc.backends.ai8x.layer_registers import FORMULAS
 from ai8xc.backends.ai8x.pack_weights import kernel_image
 from ai8xc.backends.ai8x.stream_registers import stream_fields
 from ai8xc.backends.ai8x.unload_entries import behind, unload_findings, unload_ops

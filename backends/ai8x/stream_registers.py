@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ai8xc.backends.ai8x.layer_registers import Fields, LayerContext
+from ai8xc.backends.ai8x.layer_context import Fields, LayerContext
 from ai8xc.passes.hardware.streaming import input_words, stream_counters
 
 
