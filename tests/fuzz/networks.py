@@ -9,30 +9,28 @@ from random import Random
 from typing import Final
 
 import numpy as np
+from growing import Growing
 
 from ai8xc.device import Device
 from ai8xc.dialects import q
-from ai8xc.ir.core import Data, Graph, Input, Op, make_graph
+from ai8xc.ir.core import Graph, Input, Op, make_graph
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
 
-RANGE: Final = {"i8": (-128, 127), "i4": (-8, 7), "i2": (-2, 1), "i1": (-1, 0), "bin": (-1, 1)}
 ELEMENT: Final = {8: "i8", 4: "i4", 2: "i2", 1: "i1"}
 MAX_VALUES: Final = 6000
 """Values of one tensor: those of a few layers fit together in every memory."""
 
 
-class Maker:
-    """Grows a graph; `value` is the last result, `earlier` all that a later op may read."""
+class Maker(Growing):
+    """Grows a graph with random choices."""
 
     def __init__(self, random: Random, device: Device) -> None:
         self.random = random
         self.device = device
-        self.arrays = np.random.default_rng(random.randrange(2**32))
-        self.count = 0
-        self.value: Op = Input(TensorType(self.first_shape(), "i8"), name="x", loc=Loc("", ("x",)))
-        self.ops: list[Op] = [self.value]
-        self.earlier: list[Op] = [self.value]
+        arrays = np.random.default_rng(random.randrange(2**32))
+        source = Input(TensorType(self.first_shape(), "i8"), name="x", loc=Loc("", ("x",)))
+        super().__init__(source, arrays)
         self.columns = device.kernel_columns // 2
 
     def first_shape(self) -> tuple[int, ...]:
@@ -46,36 +44,6 @@ class Maker:
 
     def flag(self, share: float = 0.5) -> bool:
         return self.random.random() < share
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.value.type.shape
-
-    @property
-    def rank(self) -> int:
-        return len(self.shape) - 2
-
-    def both(self, value: int) -> tuple[int, ...]:
-        return (value,) * self.rank
-
-    def then(self, cls: type[Op], *args: object, **kwargs: object) -> Op:
-        """Add an op and make it the last value."""
-        self.count += 1
-        name = f"v{self.count}"
-        self.value = cls(*args, **kwargs, name=name, loc=Loc("", (name,)))
-        self.ops.append(self.value)
-        self.earlier.append(self.value)
-        return self.value
-
-    def constant(self, shape: tuple[int, ...], element: str = "i8") -> Op:
-        low, high = RANGE[element]
-        self.count += 1
-        values = self.arrays.integers(low, high + 1, shape)
-        if element == "bin":
-            values = 2 * (values > 0) - 1
-        made = q.Constant(Data(values.astype(np.int8)), element, name=f"c{self.count}")
-        self.ops.append(made)
-        return made
 
     def element(self) -> str:
         """The type of the weights of a layer: mostly bytes."""

@@ -3,28 +3,25 @@
 from collections.abc import Callable
 
 import numpy as np
+from growing import Growing
 from hypothesis import strategies as st
 
 from ai8xc.dialects import q
-from ai8xc.ir.core import Data, Graph, Input, Op, make_graph
+from ai8xc.ir.core import Graph, Input, Op, make_graph
 from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import TensorType
 
-BITS = {"i8": (-128, 127), "i4": (-8, 7), "i2": (-2, 1), "i1": (-1, 0)}
 SHIFT = {"i8": -4, "i4": 0, "i2": 4, "i1": 5}
 CHANNELS = [1, 2, 3, 4, 5, 8, 12, 16, 20, 32, 40, 64, 68, 100, 128]
 
 
-class Maker:
-    """Grows a graph from its input; `value` is the last result, `earlier` all that may be read."""
+class Maker(Growing):
+    """Grows a graph with choices that hypothesis draws."""
 
     def __init__(self, draw: st.DrawFn, shape: tuple[int, ...]) -> None:
         self.draw = draw
-        self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-        self.count = 0
-        self.value: Op = Input(TensorType(shape, "i8"), name="x", loc=Loc("", ("x",)))
-        self.ops: list[Op] = [self.value]
-        self.earlier: list[Op] = [self.value]
+        arrays = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        super().__init__(Input(TensorType(shape, "i8"), name="x", loc=Loc("", ("x",))), arrays)
 
     def pick(self, low: int, high: int) -> int:
         return self.draw(st.integers(low, high))
@@ -34,34 +31,6 @@ class Maker:
 
     def flag(self) -> bool:
         return self.draw(st.booleans())
-
-    def then(self, cls: type[Op], *args: object, **kwargs: object) -> Op:
-        """Add an op that reads the last value (first argument given) and make it the last."""
-        self.count += 1
-        name = f"v{self.count}"
-        self.value = cls(*args, **kwargs, name=name, loc=Loc("", (name,)))
-        self.ops.append(self.value)
-        self.earlier.append(self.value)
-        return self.value
-
-    def constant(self, shape: tuple[int, ...], element: str = "i8") -> Op:
-        low, high = BITS[element]
-        self.count += 1
-        data = Data(self.rng.integers(low, high + 1, shape).astype(np.int8))
-        made = q.Constant(data, element, name=f"c{self.count}")
-        self.ops.append(made)
-        return made
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.value.type.shape
-
-    @property
-    def rank(self) -> int:
-        return len(self.shape) - 2
-
-    def both(self, value: int) -> tuple[int, ...]:
-        return (value,) * self.rank
 
     def layer(self) -> dict[str, object]:
         """Weight element, shift and activation of a layer."""
