@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,12 +124,16 @@ def _survey(model: Path, device: Device, form: Format, arguments: Arguments) -> 
         options = _options(device, arguments)
         sample = read_sample(arguments["sample"])
         given = read(model, described(arguments, device, sample, options.network))
-        found = survey_model(given, options)
         if arguments["html"] and given.graph is not None:
-            from ai8xc.report.files import examine, write_page
+            from ai8xc.report.files import examine_survey, write_page
+            from ai8xc.report.record import Recording
 
-            shown = examine(given.graph, model.name, options, found.diagnostics)
-            write_page(shown, arguments["html"])
+            recording = Recording(given.graph)
+            watched = replace(options, hooks=(*options.hooks, recording))
+            found = survey_model(given, watched)
+            write_page(examine_survey(found, recording, sample), arguments["html"])
+        else:
+            found = survey_model(given, options)
         report.told = True
     return found
 

@@ -12,8 +12,10 @@ from ai8xc.device import load_device
 from ai8xc.driver import Options, compile_graph
 from ai8xc.files import read_bytes, unusable, write_files
 from ai8xc.ir.core import Graph
-from ai8xc.ir.diag import Diagnostic, Rejected
+from ai8xc.ir.diag import Rejected
 from ai8xc.ir.prove import random_samples, real_sample
+from ai8xc.ir.report_model import Survey
+from ai8xc.ir.types import Array
 from ai8xc.report.collect import SCHEMA, Json, report
 from ai8xc.report.page import as_json, page
 from ai8xc.report.record import Recording, Run
@@ -27,11 +29,10 @@ def report_files(run: Run) -> dict[str, bytes]:
     return {"report.json": as_json(found).encode(), "report.html": page(found).encode()}
 
 
-def examine(graph: Graph, name: str, options: Options, known: Sequence[Diagnostic] = ()) -> Json:
+def examine(graph: Graph, name: str, options: Options) -> Json:
     """Return the report on a model, compiled as far as it goes.
 
-    `known` are the findings, where the model has been checked. Without a sample, the noise is
-    that of random inputs.
+    Without a sample, the noise is that of random inputs.
     """
     recording = Recording(graph)
     watched = replace(options, hooks=(*options.hooks, recording))
@@ -41,11 +42,24 @@ def examine(graph: Graph, name: str, options: Options, known: Sequence[Diagnosti
         if rejected.unusable:
             raise
         found = rejected.diagnostics
-    samples = random_samples(graph)
-    if options.sample is not None:
-        samples = [real_sample(options.sample)[None]]
     device = load_device(options.device or "max78000")
-    return report(Run(name, device, recording, known or found, samples))
+    return report(Run(name, device, recording, found, _samples(graph, options.sample)))
+
+
+def examine_survey(found: Survey, recording: Recording, sample: Array | None) -> Json:
+    """Return the report on a model that has been checked, with the hook that watched it.
+
+    Layers that come from the model's outline are shown where the compiler did not reach them.
+    """
+    if recording.layers is None and found.graph is not None:
+        recording.last = found.graph
+    samples = _samples(recording.given, sample)
+    device = load_device(found.device)
+    return report(Run(found.source, device, recording, found.diagnostics, samples))
+
+
+def _samples(graph: Graph, sample: Array | None) -> Sequence[Array]:
+    return random_samples(graph) if sample is None else [real_sample(sample)[None]]
 
 
 def report_of(folder: Path) -> Json:

@@ -74,6 +74,13 @@ def _sections(report: Json) -> Iterator[tuple[str, str, Markup]]:
     yield _section("biases", "Bias memory by group", _scroll(bias_view(report)))
 
 
+REACHED = {
+    "nn": "the float network",
+    "q": "the network of integers",
+    "ai8x": "layers of the accelerator, without places",
+}
+"""How far the compiler came, in words."""
+
 MANY = 3
 """Findings of one rule that are shown at once."""
 
@@ -111,8 +118,10 @@ def _rest(size: int, used: int, what: str) -> str:
 
 
 def _graph_note(report: Json) -> str:
-    if get.text(report, "level") == "ai8x":
+    if get.records(report, "layers"):
         return "Every box is a layer of the accelerator or an input. It leads to its row below."
+    if get.text(report, "level") == "ai8x":
+        return "The layers of the accelerator, without places. Boxes with a number have findings."
     return (
         "The network as far as it was compiled. Boxes with a number have findings, and lead there."
     )
@@ -153,7 +162,7 @@ def _card(name: str, value: str, share: float | None = None) -> Markup:
 def _cards(report: Json) -> Iterator[tuple[str, str, float | None]]:
     device, layers = get.record(report, "device"), get.records(report, "layers")
     if not layers:
-        yield "reached", f"level {get.text(report, 'level')}", None
+        yield "reached", REACHED[get.text(report, "level")], None
         return
     limit = get.whole(device, "max_layers")
     yield "layers", f"{len(layers)} of {limit}", len(layers) / limit
