@@ -16,10 +16,11 @@ import numpy as np
 
 from ai8xc.dialects import ai8x, nn, q
 from ai8xc.frontend.onnx_fix import HOST, RETRAIN
-from ai8xc.ir.core import Data, Input, Op, make_graph
-from ai8xc.ir.diag import Cure, Diagnostic
+from ai8xc.ir.core import Data, Graph, Input, Op, make_graph
+from ai8xc.ir.diag import Cure, Diagnostic, Rule
 from ai8xc.ir.report_model import LayerRow, Survey
-from ai8xc.ir.types import TensorType
+from ai8xc.ir.types import Array, TensorType
+from ai8xc.rules.remedies import REMEDIES, Effect
 from ai8xc.summary import layer_rows
 
 if TYPE_CHECKING:
@@ -43,9 +44,13 @@ class Case:
 Cures = Callable[[Case], Iterator[Cure]]
 
 
-def with_cures(survey: Survey, device: Device) -> Survey:
-    """Return the verdict with a cure for each error at least."""
-    found = tuple(_cured(finding, device) for finding in survey.diagnostics)
+def with_cures(survey: Survey, device: Device, model: Graph | None = None) -> Survey:
+    """Return the verdict with a cure for each error at least.
+
+    `model` is the network that it is about, whose weights tell what fewer bits cost.
+    """
+    told = (_cured(finding, device) for finding in survey.diagnostics)
+    found = tuple(_with_noise(finding, model) for finding in told)
     return replace(survey, diagnostics=found)
 
 
@@ -56,10 +61,75 @@ def _cured(finding: Diagnostic, device: Device) -> Diagnostic:
     more = made(Case(finding, finding.subject, device)) if made else ()
     cures = (*finding.cures, *more)
     if not cures:
-        text = finding.help or finding.rule.cure or ANYWAY.get(finding.rule.level, "")
-        cures = (Cure(text),) if text else ()
+        cures = _of_text(finding)
     help = finding.help or "; or ".join(cure.text for cure in cures) or None
     return replace(finding, cures=cures, help=help)
+
+
+def _with_noise(finding: Diagnostic, model: Graph | None) -> Diagnostic:
+    """Return a finding about kernel memory with what narrower weights lose."""
+    layer = finding.subject
+    if finding.rule.id != "WMEM" or model is None or not isinstance(layer, ai8x.Weighted):
+        return finding
+    values = _weights_of(layer, model)
+    if values is None:
+        return finding
+    narrow = layer.weight_bits // 2
+    ratios = [weight_snr_db(values, bits) for bits in (narrow, layer.weight_bits)]
+    effect = f"its weights keep {ratios[0]:.0f} dB of signal to noise, now {ratios[1]:.0f} dB"
+    effect += "; training with these bits keeps most of it"
+    cures = (
+        replace(cure, accuracy=effect) if cure.text.startswith(f"{narrow}-bit weights") else cure
+        for cure in finding.cures
+    )
+    return replace(finding, cures=tuple(cures))
+
+
+def _weights_of(layer: ai8x.Weighted, model: Graph) -> Array | None:
+    """Return the weights of the user's node that became a layer."""
+    nodes = set(layer.loc.nodes)
+    for op in model.ops:
+        weight = getattr(op, "weight", None)
+        if isinstance(weight, nn.Constant) and nodes & set(op.loc.nodes):
+            return weight.value.array
+    return None
+
+
+def weight_snr_db(values: Array, bits: int) -> float:
+    """Return the signal-to-noise ratio of weights in so many bits, in decibels.
+
+    The step is the power of two that holds the largest weight, as for a layer's shift.
+    """
+    peak = float(np.abs(values).max())
+    if not peak:
+        return float("inf")
+    low = 2.0 ** (bits - 1)
+    step = 2.0 ** np.ceil(np.log2(peak / low))
+    error = values - step * np.clip(np.round(values / step), -low, low - 1)
+    noise = float((error.astype(float) ** 2).sum())
+    return float(10 * np.log10(float((values.astype(float) ** 2).sum()) / noise)) if noise else 99.0
+
+
+def _of_text(finding: Diagnostic) -> tuple[Cure, ...]:
+    """Return the cure that a finding or its rule names, with what is known of its cost."""
+    rule = finding.rule
+    text = finding.help or rule.cure or ANYWAY.get(rule.id) or ANYWAY.get(rule.level, "")
+    if not text:
+        return ()
+    remedy = REMEDIES.get(rule.id)
+    effect = remedy.effect if remedy else _effect(text, rule)
+    free = {"cycles": 0, "kernel_bytes": 0}
+    if effect == "replace":
+        return (Cure(text, "compile", exact=True, **free),)  # type: ignore[arg-type] # by name
+    if effect == "edit":
+        return (Cure(text, "you", exact=True, **free),)  # type: ignore[arg-type] # by name
+    return (Cure(text, accuracy=LITTLE),)
+
+
+def _effect(text: str, rule: Rule) -> Effect:
+    """Return what a text asks for: files are corrected, networks are trained."""
+    trains = "train" in text or rule.level not in ("file", "network")
+    return "train" if trains else "edit"
 
 
 def name_of(op: Op) -> str:
@@ -69,10 +139,32 @@ def name_of(op: Op) -> str:
 
 ANYWAY: Final[Mapping[str, str]] = {
     "file": "correct the file, or export it again",
+    "tool": "correct the text, the file or the option that is named",
+    "NN012": "export with fixed limits and shapes, and constants folded (`onnxsim` folds them)",
+    "NN013": "export the model again: no runtime takes the node as it is",
+    "NN014": "cast to float in front of the node, or export the model in float",
+    "NN015": "train a smaller network: the devices hold some hundred thousand values",
+    "NN016": "export with the sizes of real data: every axis has at least one value",
+    "NN019": "export the model again: the shape is damaged",
+    "NN021": "export the model with the sizes of real data",
+    "NN022": "export the model with an input of floats",
+    "NN030": "export or copy the model again: the file is damaged",
+    "NN031": "train again with a lower learning rate, from the last good checkpoint",
+    "NN032": "train again with a lower learning rate, from the last good checkpoint",
+    "NN033": "export the model with constants of floats or integers",
+    "NN034": "put the data beside the model: `onnx.save_model(model, path)` writes one file",
+    "NN040": "export the model again: the graph is not complete",
+    "NN041": "export the model again: names of values must differ",
+    "NN042": "unroll the loop: give the state as an input and an output",
+    "NN044": "name the result as an output when exporting",
+    "AX101": "export with a batch of 1: `torch.onnx.export(model, x[:1], ...)`",
+    "Q020": "train again with a lower learning rate, from the last good checkpoint",
+    "ai8x": "change the layer as the limit says, and train again",
+    "network": "correct the option or the key that is named",
     "nn": "train and export the network without it, or compute it on the processor's core",
     "q": "train the network without it, or compute it on the processor's core",
 }
-"""What helps against errors that have no cure of their own, by level."""
+"""What helps against errors that have no cure of their own, by rule or by level."""
 
 
 # Costs
@@ -223,6 +315,14 @@ def _bytes(channels: int, rows: int, columns: int, device: Device) -> int:
     return WORD * rows * columns * -(-channels // device.processors)
 
 
+def _fewer_inputs(case: Case) -> Iterator[Cure]:
+    """Too many channels are read: the layer that writes them gets fewer."""
+    layer = case.subject
+    source = layer.xs[0] if isinstance(layer, ai8x.Layer) else None
+    if isinstance(source, ai8x.Weighted):
+        yield from _fewer_outputs(replace(case, subject=source))
+
+
 def _fewer_outputs(case: Case) -> Iterator[Cure]:
     layer = case.subject
     if not isinstance(layer, ai8x.Weighted):
@@ -273,7 +373,7 @@ CURES: Final[Mapping[str, Cures]] = {
     "Q010": _no_integer_form,
     "IN-MEM": _fewer_pixels,
     "OUT-MEM": _fewer_pixels,
-    "CHAN-IN": _fewer_outputs,
+    "CHAN-IN": _fewer_inputs,
     "CHAN-OUT": _fewer_outputs,
     "CHAN-BIAS": _fewer_outputs,
     "FLAT-HW": _pooled_first,

@@ -96,7 +96,7 @@ def survey_model(model: Model, options: Options) -> Survey:
         return found
     from ai8xc.cures import with_cures
 
-    return with_cures(found, device)
+    return with_cures(found, device, model.graph)
 
 
 def _verdict(model: Model, device: Device, options: Options) -> Survey:

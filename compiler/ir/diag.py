@@ -69,6 +69,13 @@ class Rule:
         )
 
 
+_WHO: Final[Mapping[str, str]] = {
+    "compile": "`compile` does it",
+    "fix": "`check --fix` does it",
+    "you": "you change it",
+}
+
+
 @dataclass(frozen=True)
 class Cure:
     """A change that makes a finding go away, and what it costs.
@@ -98,8 +105,12 @@ class Cure:
         known = {unit: count for unit, count in amounts if count is not None}
         parts = [f"{count:+,} {unit}" for unit, count in known.items() if count]
         parts = parts or (["costs nothing"] if known else [])
-        who = {"compile": "`compile` does it", "fix": "`check --fix` does it", "you": ""}[self.by]
-        effect = "same outputs" if self.exact else self.accuracy
+        who = {
+            "compile": "`compile` does it",
+            "fix": "`check --fix` does it",
+            "you": "you change it",
+        }[self.by]
+        effect = "same outputs, nothing is trained" if self.exact else self.accuracy
         return "; ".join(part for part in (", ".join(parts), who, effect) if part)
 
 

@@ -17,6 +17,7 @@ from ai8xc.ir.core import Graph, Op
 from ai8xc.ir.diag import About, Cure, Diagnostic, Rule, Severity, declare
 from ai8xc.ir.loc import Loc
 from ai8xc.rules.limits import limit_on
+from ai8xc.rules.remedies import REMEDIES
 from ai8xc.rules.view import LayerView, NetworkView
 
 SOURCE: Final = "hardware semantics, section {}"
@@ -81,6 +82,8 @@ def _declared(
     about.setdefault("title", check.__name__.replace("_", " "))
     about.setdefault("level", "ai8x")
     about.setdefault("source", SOURCE.format(section))
+    if id in REMEDIES:
+        about.setdefault("cure", REMEDIES[id].text)
     return declare(id, message, explanation, severity, **about)
 
 

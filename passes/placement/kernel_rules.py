@@ -61,8 +61,13 @@ def bias_memory(network: NetworkView) -> Iterator[Finding]:
     needed = sum(layer.outputs for layer in biased)
     limit = network.device.bias_bytes
     if needed > limit and max(layer.outputs for layer in biased) <= limit:
-        largest = max(biased, key=lambda layer: layer.outputs)
-        yield Finding(largest, {"needed": needed})
+        order = sorted(biased, key=lambda layer: -layer.outputs)
+        largest = order[0]
+        text = f"train `{largest.op.name}` without bias: {largest.outputs} bytes of biases less"
+        cure = Cure(text, cycles=0, kernel_bytes=0, accuracy="train again: usually a little lower")
+        listed = ", ".join(f"`{layer.op.name}` {layer.outputs}" for layer in order[:LISTED])
+        notes = (f"the largest, in bytes: {listed}",)
+        yield Finding(largest, {"needed": needed}, notes, (cure,))
 
 
 @layer_rule(
@@ -125,5 +130,5 @@ def _fewer(layer: LayerView, size: int, needed: int, limit: int) -> Iterator[Cur
         yield Cure(
             f"give `{layer.op.name}` {target} output channels instead of {layer.outputs}",
             kernel_bytes=limit - needed,
-            accuracy="to be retrained",
+            accuracy="train again: usually a little lower",
         )

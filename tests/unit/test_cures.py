@@ -9,11 +9,13 @@ import pytest
 from onnx import NodeProto
 from onnx_models import model_of, node, real, saved
 
-from ai8xc.cures import CURES, rows_of
+from ai8xc.cures import CURES, rows_of, weight_snr_db
 from ai8xc.device import load_device
 from ai8xc.driver import Options
 from ai8xc.ir.diag import Cure, errors, rules
 from ai8xc.ir.report_model import Survey
+from ai8xc.rules.catalogue import checks
+from ai8xc.rules.remedies import REMEDIES
 from ai8xc.survey import survey
 
 D0 = load_device("max78000")
@@ -109,3 +111,24 @@ def test_every_error_has_a_cure(tmp_path: Path) -> None:
     assert all(finding.cures and finding.help for finding in wrong)
     assert not found.fits
     assert not found.complete
+
+
+def test_every_rule_of_the_hardware_says_what_helps() -> None:
+    assert [r.id for r, _ in checks().values() if r.severity == "error" and not r.cure] == []
+    assert set(REMEDIES) <= set(checks())
+
+
+def test_a_bit_of_the_weights_is_six_decibels() -> None:
+    values = np.random.default_rng(1).uniform(-1, 1, 10_000)
+    ratios = [weight_snr_db(values, bits) for bits in (8, 4, 2)]
+    assert ratios[0] - ratios[1] == pytest.approx(24, abs=1.5)
+    assert ratios[1] - ratios[2] == pytest.approx(12, abs=3)
+
+
+def test_too_many_kernels_tell_what_narrower_weights_lose(tmp_path: Path) -> None:
+    nodes = [node("Conv", "x w", "c"), node("Conv", "c v", "y")]
+    constants = {"w": real(1024, 64, 3, 3), "v": real(64, 1024, 3, 3)}
+    found = verdict(tmp_path, nodes, real(1, 64, 6, 6), constants)
+    (cure,) = (c for c in cures_of(found, "WMEM") if c.text.startswith("4-bit"))
+    assert "dB of signal to noise" in cure.accuracy
+    assert "you change it" in cure.cost
