@@ -16,7 +16,7 @@ from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Array
 from ai8xc.training import qat_rules
 from ai8xc.training.checkpoint_file import checkpoint_bytes
-from ai8xc.training.checkpoint_names import current_names
+from ai8xc.training.checkpoint_names import current_names, network_entries
 from ai8xc.training.quantizer import (
     QuantizedState,
     QuantizerOptions,
@@ -35,7 +35,10 @@ WITHOUT_WEIGHTS: Final = frozenset(
 DEFAULT_EPS: Final = 1e-5
 """Of the batch norms of the vendor's layers."""
 
-_DROPPED: Final = ("optimizer_state_dict", "optimizer_type")
+_DROPPED: Final = (
+    *("optimizer_state_dict", "optimizer_type", "optimizer_states", "lr_schedulers"),
+    *("loops", "callbacks", "global_step", "pytorch-lightning_version", "quantized", "folded"),
+)
 """Entries about training that mean nothing for integers."""
 
 
@@ -110,7 +113,7 @@ def _state(content: Mapping[str, object], source: str) -> dict[str, Array]:
     if not arrays:
         why = "it has no `state_dict` with tensors"
         raise Rejected([qat_rules.NO_WEIGHTS.at(Loc(source), why=why)], unusable=True)
-    return current_names(arrays)
+    return current_names(network_entries(content, arrays))
 
 
 def _described_bits(

@@ -8,6 +8,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _PARALLEL = "module."
+_LEARNER = "net."
+_OF_LEARNER = "pytorch-lightning_version"
 
 
 def current_names(state: Mapping[str, T]) -> dict[str, T]:
@@ -24,3 +26,17 @@ def _operator(name: str) -> str:
     layer, dot, rest = name.rpartition("conv2d.")
     is_operator = rest in ("weight", "bias") and (not layer or layer.endswith("."))
     return f"{layer}op.{rest}" if dot and is_operator else name
+
+
+def network_entries(content: Mapping[str, object], state: Mapping[str, T]) -> dict[str, T]:
+    """Return the entries of the network alone; checkpoints of a run hold those of the trainer too.
+
+    `content` is the whole file, `state` its state dict.
+    """
+    if _OF_LEARNER not in content:
+        return dict(state)
+    return {
+        name.removeprefix(_LEARNER): value
+        for name, value in state.items()
+        if name.startswith(_LEARNER)
+    }

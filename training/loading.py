@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from pkgutil import resolve_name
@@ -31,8 +32,21 @@ def _from_file(path: Path, attribute: str, kind: str) -> object:
     if spec is None or spec.loader is None or not path.is_file():
         raise refused(UNREADABLE, path.name, file=path.name, why="there is no such file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever code of the user's raises
+        why = failure(error, path)
+        raise refused(UNREADABLE, path.name, file=path.name, why=why) from error
     found = vars(module).get(attribute)
     if found is None:
         raise refused(UNKNOWN_NAME, path.name, kind=kind, name=attribute)
     return found
+
+
+def failure(error: Exception, path: Path | None = None) -> str:
+    """Return what an exception says, in one line, and where it left the user's file."""
+    text = str(error).strip().partition("\n")[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if path and Path(frame.filename) == path]
+    where = f" in line {lines[-1]}" if lines else ""
+    return f"{type(error).__name__}{where}: {text}"

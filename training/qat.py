@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -15,6 +15,9 @@ from ai8xc.ir.loc import Loc
 from ai8xc.training.layers import HardwareLayer, set_mode, state
 from ai8xc.training.policy import QatPolicy
 from ai8xc.training.qat_rules import NO_SUCH_LAYER
+
+_SHOWN: Final = 8
+"""Layers that a message names."""
 
 
 def quantized_layers(module: nn.Module) -> Iterator[tuple[str, HardwareLayer]]:
@@ -45,7 +48,8 @@ def check_overrides(policy: QatPolicy, layers: Mapping[str, HardwareLayer]) -> N
     for name in policy.overrides:
         if name not in layers:
             near = difflib.get_close_matches(name, list(layers), 1)
-            help = f"did you mean `{near[0]}`?" if near else None
+            known = ", ".join(f"`{layer}`" for layer in list(layers)[:_SHOWN])
+            help = f"did you mean `{near[0]}`?" if near else f"it has {known}"
             findings.append(NO_SUCH_LAYER.at(Loc("policy"), help=help, name=name))
     if findings:
         raise Rejected(findings, unusable=True)

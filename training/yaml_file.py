@@ -70,6 +70,8 @@ def _finding(
         help = f"did you mean `{near[0]}`?" if near else None
     elif detail["type"] == "missing":
         why = "this field is missing"
+    elif detail["type"] == "model_type":
+        why = "it must be a mapping of fields to values"
     place = Loc(source, (), lines.get(known, 1))
     return FIELD.at(place, help=help, field=".".join(way) or "the file", why=why)
 

@@ -67,7 +67,7 @@ def command(*, model: Path, form: Format, **arguments: Unpack[Arguments]) -> Non
     of a training run, whose test samples are used: real numbers, training with quantisation and
     the integers of the device side by side.
     """
-    if arguments["data"] is None and not model.is_dir():
+    if arguments["data"] is None and model.is_file():
         raise click.UsageError("Missing option '--data'.")
     with reporting(Report(model.name, "text")) as report:
         if arguments["data"] is None:

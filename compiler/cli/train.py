@@ -49,4 +49,5 @@ def command(
             if seed is not None:
                 changes["seed"] = seed
             run = train(found.model_copy(update=changes), progress=not quiet and form == "text")
-        click.echo(json.dumps(run.result) if form == "json" else table(run.result))
+        if run.leads:
+            click.echo(json.dumps(run.result) if form == "json" else table(run.result))

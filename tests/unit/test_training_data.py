@@ -153,8 +153,8 @@ def test_targets() -> None:
 
 
 BAD_LABELS = {
-    "too large": (np.array([0, 3, 1]), "classification", "TR011", "label 1 of `made` is 3"),
-    "negative": (np.array([0, 1, -1]), "classification", "TR011", "label 2 of `made` is -1"),
+    "too large": (np.array([0, 3, 1]), "classification", "TR011", "label 1 .train. of `made` is 3"),
+    "negative": (np.array([0, 1, -1]), "classification", "TR011", "label 2 .train. of `made` is -"),
     "no integers": (np.array([0.0, 1.0]), "classification", "TR012", "float64"),
     "pixels": (np.full((2, 4, 4), 7), "segmentation", "TR011", "is 7, with 3 classes"),
     "objects": ([Boxes(np.zeros((1, 4)), np.array([0]))], "detection", "TR011", "is 0"),
@@ -179,7 +179,7 @@ def test_data_out_of_range() -> None:
 
     prepared(load(127 / 128), Path())
     for value in (1.0, -1.5, np.nan):
-        with pytest.raises(Rejected, match="sample 1 of `made`"):
+        with pytest.raises(Rejected, match=r"sample 1 \(train\) of `made`"):
             prepared(load(value), Path(), validation=0)
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
+from ai8xc.ir.diag import Rejected
 from ai8xc.ir.types import Array
 from ai8xc.training.data.transforms import AnyTransform, Normalize, apply_all
+from ai8xc.training.loading import failure
 from ai8xc.training.rules import DATA_RANGE, DATA_SHAPE, LABEL_RANGE, refused
 
 Part = Literal["train", "test"]
+PARTS: Final[tuple[Part, ...]] = ("train", "test")
 Task = Literal["classification", "regression", "segmentation", "detection", "autoencoder"]
 
 LARGEST = 127 / 128
@@ -92,18 +95,25 @@ class Samples(TorchDataset[tuple[torch.Tensor, object]]):
     """Samples as a loader of torch takes them.
 
     Transforms without random numbers are applied once. `epoch` and the number of the sample seed
-    the others, so that a resumed run draws the same numbers.
+    the others, so that a resumed run draws the same numbers. `names` are those of the samples in
+    messages.
     """
 
     def __init__(
-        self, info: DataSet, split: Split, *, augment: bool = False, seed: int = 0
+        self,
+        info: DataSet,
+        split: Split,
+        names: Sequence[str],
+        *,
+        augment: bool = False,
+        seed: int = 0,
     ) -> None:
         steps = (*(info.augment if augment else ()), *info.transforms)
         first = next((i for i, step in enumerate(steps) if step.random), len(steps))
         fixed, self.transforms = steps[:first], steps[first:]
         nothing = np.random.default_rng(0)
         rows = [apply_all(fixed, row.astype(np.float32), nothing) for row in split.x]
-        self.info, self.seed, self.epoch = info, seed, 0
+        self.info, self.seed, self.epoch, self.names = info, seed, 0, names
         self.x = np.stack(rows) if rows else np.zeros((0, *info.shape), np.float32)
         self.y = split.y
 
@@ -137,23 +147,45 @@ def prepared(
     Validation samples are never augmented. Raises `Rejected` for data that no network for these
     devices can take, naming sample and value.
     """
-    parts = {part: _checked(info, info.load(root, part)) for part in ("train", "test")}
+    parts = {part: _checked(info, _loaded(info, root, part), part) for part in PARTS}
+    names = {part: [_named(i, part) for i in range(len(parts[part]))] for part in PARTS}
     order = np.random.default_rng(seed).permutation(len(parts["train"]))
-    count = int(validation * len(order))
-    kept, held = np.sort(order[count:]), np.sort(order[:count])
-    test = Samples(info, parts["test"])
+    count = max(1, int(validation * len(order))) if validation else 0
+    if count == len(order):
+        why = "there is no training sample besides those for validation"
+        raise refused(DATA_SHAPE, name=info.name, why=why)
+
+    def picked(indices: Array, **options: Any) -> Samples:
+        own = [names["train"][i] for i in indices]
+        return Samples(info, parts["train"].picked(indices), own, **options)
+
     data = Data(
         info,
-        Samples(info, parts["train"].picked(kept), augment=augment, seed=seed),
-        Samples(info, parts["train"].picked(held)) if count else test,
-        test,
+        picked(np.sort(order[count:]), augment=augment, seed=seed),
+        picked(np.sort(order[:count])),
+        Samples(info, parts["test"], names["test"]),
     )
     for samples in (data.train, data.validation, data.test):
         check_range(samples)
     return data
 
 
-def _checked(info: DataSet, split: Split) -> Split:
+def _named(index: int, part: Part) -> str:
+    return f"{index} ({part})"
+
+
+def _loaded(info: DataSet, root: Path, part: Part) -> Split:
+    """Return a part of a data set; raises `Rejected` for whatever the loading code raises."""
+    try:
+        return info.load(root, part)
+    except (Rejected, ModuleNotFoundError):
+        raise
+    except Exception as error:
+        why = f"its part `{part}` cannot be loaded: {failure(error)}"
+        raise refused(DATA_SHAPE, name=info.name, why=why) from error
+
+
+def _checked(info: DataSet, split: Split, part: Part) -> Split:
     """Return a split whose targets fit the samples and the classes."""
     if len(split.x) != len(split.y) or not len(split.x):
         why = f"{len(split.x)} samples and {len(split.y)} targets"
@@ -165,19 +197,20 @@ def _checked(info: DataSet, split: Split) -> Split:
             raise refused(DATA_SHAPE, name=info.name, why=why)
         wrong = np.argwhere((labels < 0) | (labels >= len(info.labels)))
         if len(wrong):
-            _refuse_label(info, int(wrong[0][0]), int(labels[tuple(wrong[0])]))
+            place = _named(int(wrong[0][0]), part)
+            _refuse_label(info, place, int(labels[tuple(wrong[0])]))
     if info.task == "detection":
         for index, found in enumerate(split.y):
             labels = np.asarray(found.labels)
             wrong = labels[(labels < 1) | (labels > len(info.labels))]
             if len(wrong):
-                _refuse_label(info, index, int(wrong[0]))
+                _refuse_label(info, _named(index, part), int(wrong[0]))
     if info.task == "autoencoder":
         return replace(split, y=np.zeros(len(split.x), np.int64))
     return split
 
 
-def _refuse_label(info: DataSet, index: int, value: int) -> None:
+def _refuse_label(info: DataSet, index: str, value: int) -> None:
     classes = len(info.labels)
     raise refused(LABEL_RANGE, name=info.name, index=index, value=value, classes=classes)
 
@@ -194,7 +227,7 @@ def check_range(samples: Samples) -> None:
     bad = ~((rows >= -1) & (rows <= LARGEST))
     if bad.any():
         where = np.argwhere(bad)[0]
-        value, index = float(rows[tuple(where)]), int(where[0])
+        value, index = float(rows[tuple(where)]), samples.names[int(where[0])]
         raise refused(DATA_RANGE, name=info.name, index=index, value=f"{value:g}")
 
 

@@ -11,7 +11,7 @@ from ai8xc.training.data.transforms import AnyTransform
 from ai8xc.training.policy import QatPolicy, read_policy
 from ai8xc.training.yaml_file import read_yaml
 
-Share = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Part(BaseModel):
@@ -24,12 +24,17 @@ class ModelConfig(_Part):
     name: str
     bias: bool | None = None
 
+    @property
+    def shown(self) -> str:
+        """The name as messages have it, without folders."""
+        return Path(self.name).name
+
 
 class DataConfig(_Part):
     """The data: a name of `ai8xc.training.data` or `file.py:NAME`.
 
     `transforms` and `augment` replace those of the data set; `validation` is the share of the
-    training samples that is kept back.
+    training samples that is kept back, at least one; the best epoch is chosen on them.
     """
 
     name: str

@@ -21,7 +21,8 @@ def exported(run: Run, name: str, checkpoint: Path | None = None) -> bytes:
     """Return the network of a run, or its test data, in the form that a file's suffix names."""
     exporter = next((made for suffix, made in EXPORTERS.items() if name.endswith(suffix)), None)
     if exporter is None:
-        known, suffix = ", ".join(f"`{name}`" for name in EXPORTERS), Path(name).suffix
+        known = ", ".join(f"`{form}`" for form in (*EXPORTERS, ".yaml"))
+        suffix = Path(name).suffix or name
         raise refused(UNKNOWN_NAME, kind="format", name=suffix, help=f"known are {known}")
     return exporter(run, run.network(checkpoint))
 

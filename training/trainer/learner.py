@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 from torchmetrics import Metric
@@ -82,6 +83,14 @@ class Learner(LightningModule):
             optimizer = self.optimizers(use_pl_optimizer=False)
             assert isinstance(optimizer, torch.optim.Optimizer)
             update_optimizer(self.net, optimizer)
+            self._share_anew()
+
+    def _share_anew(self) -> None:
+        """Let several processes share the gradients of the parameters that are left."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, DDPStrategy):
+            strategy.model = self
+            strategy.configure_ddp()
 
     def start_qat(self) -> None:
         """Bring the network to QAT."""
@@ -99,7 +108,7 @@ class Learner(LightningModule):
             loss = self._teacher[0].to(x.device)(loss, outputs, x)
         if not torch.isfinite(loss):
             self.stop(x, float(loss.detach()), index)
-        self.log("train_loss", loss, on_step=True, on_epoch=True, batch_size=len(x))
+        self.log("train_loss", loss, on_step=True, on_epoch=True, batch_size=len(x), sync_dist=True)
         return loss
 
     def stop(self, x: Tensor, value: float, step: int) -> None:
@@ -183,6 +192,11 @@ class Learner(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note the form of the network."""
         checkpoint["quantized"] = self.quantized
+        checkpoint["folded"] = any(
+            isinstance(layer, HardwareLayer) and layer.declared_norm and layer.bn is None
+            for layer in self.net.modules()
+        )
+        checkpoint["arch"] = self.config.model.name.rpartition(":")[2]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Bring the network to the form that the checkpoint has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import warnings
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import torch
 from torch import Tensor, nn
 
-from ai8xc.training.data import Data, dataset, prepared
-from ai8xc.training.layers import use_device
-from ai8xc.training.loading import resolved
+from ai8xc.training.checkpoint_names import network_entries
+from ai8xc.training.data import Data, collate, dataset, prepared
+from ai8xc.training.layers import fuse_bn_layers, load_checkpoint, set_mode, use_device
+from ai8xc.training.loading import failure, resolved
 from ai8xc.training.models import MODELS, ModelInfo
-from ai8xc.training.qat import check_overrides, initiate_qat, quantized_layers
+from ai8xc.training.qat import check_overrides, quantized_layers
 from ai8xc.training.rules import CHECKPOINT, CONFIG, FINISHED, NO_EXTRA, OTHER_RUN, refused
 from ai8xc.training.trainer.config import ModelConfig, TrainConfig
 
@@ -38,6 +40,8 @@ class Run:
 
     folder: Path
     config: TrainConfig
+    leads: bool = True
+    """Whether this process is the one of several that measures and reports."""
 
     @property
     def result(self) -> dict[str, Any]:
@@ -51,7 +55,7 @@ class Run:
             if (self.folder / name).is_file():
                 return self.folder / name
         why = "it has no checkpoint"
-        raise refused(CHECKPOINT, file=self.folder.name, model=self.config.model.name, why=why)
+        raise refused(CHECKPOINT, file=self.folder.name, model=self.config.model.shown, why=why)
 
     def data(self) -> Data:
         """Return the data of the run."""
@@ -59,8 +63,9 @@ class Run:
 
     def network(self, checkpoint: Path | None = None) -> nn.Module:
         """Return the network with the weights of a checkpoint, in the mode it was saved in."""
-        net = build(self.config.model, self.config, self.data_info())
-        load_weights(net, checkpoint or self.best(), self.config)
+        config = self.config
+        net = build(config.model, config, self.data_info())
+        load_weights(net, checkpoint or self.best(), config.model, qat=config.qat is not None)
         return net.eval()
 
     def data_info(self) -> Any:
@@ -97,46 +102,58 @@ def build(model: ModelConfig, config: TrainConfig, info: Any) -> nn.Module:
     with use_device(config.device, avg_pool_rounding=config.avg_pool_rounding):
         if isinstance(found, ModelInfo):
             return found.build(info.outputs, info.shape[0], bias=model.bias)
-        made = found(info.outputs, info.shape)
+        made = _made(found, model.name, info)
     if not isinstance(made, nn.Module):
-        raise refused(CONFIG, field="model.name", why=f"`{model.name}` makes no torch module")
+        raise refused(CONFIG, field="model.name", why=f"`{model.shown}` makes no torch module")
     return made
 
 
-def load_weights(net: nn.Module, path: Path, config: TrainConfig) -> None:
+def _made(make: Any, name: str, info: Any) -> object:
+    try:
+        return make(info.outputs, info.shape)
+    except Exception as error:  # whatever code of the user's raises
+        why = failure(error, Path(name.rpartition(":")[0]))
+        raise refused(CONFIG, field="model.name", why=f"it cannot be built: {why}") from error
+
+
+def load_weights(net: nn.Module, path: Path, model: ModelConfig, *, qat: bool) -> None:
     """Load the weights of a run's or the vendor's checkpoint, or of a safetensors file.
 
-    Nothing in the file is executed. The network takes the form that the checkpoint has.
-    Raises `Rejected` where it does not fit.
+    Nothing in the file is executed. The network takes the form that the checkpoint has, that of
+    training with quantisation only where `qat` allows it. Raises `Rejected` where it does not fit.
     """
-    state, quantized = _state(path, config)
-    if quantized and config.qat is not None:
-        initiate_qat(net, config.qat)
     try:
-        net.load_state_dict(state)
+        found = _content(path)
+        if found.get("folded"):
+            fuse_bn_layers(net)
+        if found.get("quantized") and qat:
+            set_mode(net, "qat")
+        state = cast("dict[str, Tensor]", found.get("state_dict", found))
+        load_checkpoint(net, network_entries(found, state))
     except (RuntimeError, ValueError) as error:
-        why = str(error).partition("\n\t")[2].partition("\n")[0] or str(error)
-        name = config.model.name
-        raise refused(CHECKPOINT, path.name, file=path.name, model=name, why=why) from error
+        name = model.shown
+        raise refused(CHECKPOINT, path.name, file=path.name, model=name, why=error) from error
 
 
-def _state(path: Path, config: TrainConfig) -> tuple[dict[str, Tensor], bool]:
+def _content(path: Path) -> dict[str, Any]:
+    """Return what a file of weights holds; raises `ValueError`."""
     if not path.is_file():
-        why = "there is no such file"
-        raise refused(CHECKPOINT, path.name, file=path.name, model=config.model.name, why=why)
+        raise ValueError("there is no such file")
     if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        return load_file(path), False
+        try:
+            return dict(load_file(path))
+        except SafetensorError as error:
+            raise ValueError("it is no file of safetensors") from error
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever unpickling a foreign file raises
-        why = "it is no checkpoint of plain tensors"
-        name = config.model.name
-        raise refused(CHECKPOINT, path.name, file=path.name, model=name, why=why) from error
-    state = cast("dict[str, Tensor]", found.get("state_dict", found))
-    own = {k.removeprefix("net."): v for k, v in state.items() if k.startswith("net.")}
-    return own or state, bool(found.get("quantized"))
+        raise ValueError("it is no checkpoint of plain tensors") from error
+    if not isinstance(found, dict):
+        raise ValueError("it is no checkpoint of plain tensors")
+    return found
 
 
 def train(config: TrainConfig, *, progress: bool = True) -> Run:
@@ -155,8 +172,9 @@ def train(config: TrainConfig, *, progress: bool = True) -> Run:
     if config.qat is not None:
         check_overrides(config.qat, dict(quantized_layers(net)))
     if config.weights is not None:
-        load_weights(net, config.weights, config)
+        load_weights(net, config.weights, config.model, qat=config.qat is not None)
     learner = _learner(config, data, net)
+    _check_fit(learner, config)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIGURATION).write_text(text)
     last = folder / LAST
@@ -167,21 +185,26 @@ def train(config: TrainConfig, *, progress: bool = True) -> Run:
         trainer.fit(learner, ckpt_path=resume)
     if trainer.interrupted:
         raise KeyboardInterrupt
-    run = Run(folder, config)
-    _finish(run, learner, data, trainer)
+    run = Run(folder, config, leads=trainer.is_global_zero)
+    _finish(run, data)
     return run
 
 
 def _check_folder(folder: Path, config: TrainConfig, text: str) -> None:
+    if config.qat is not None and config.qat.start_epoch >= config.epochs:
+        why = f"QAT would start behind the last of {config.epochs} epochs"
+        raise refused(CONFIG, field="qat.start_epoch", why=why)
     if (folder / RESULT).exists():
-        raise refused(FINISHED, path=folder.name)
+        help = "choose another folder with `--output`, or remove this one"
+        raise refused(FINISHED, path=folder, help=help)
     written = folder / CONFIGURATION
     if written.is_file() and (folder / LAST).is_file():
         before, now = json.loads(written.read_text()), json.loads(text)
         different = sorted(key for key in before | now if before.get(key) != now.get(key))
         if different:
             names = ", ".join(f"`{name}`" for name in different)
-            raise refused(OTHER_RUN, path=folder.name, why=f"{names} differ")
+            help = "choose another folder with `--output`, or remove this one"
+            raise refused(OTHER_RUN, path=folder, why=f"{names} differ", help=help)
 
 
 def _lightning() -> Any:
@@ -198,33 +221,57 @@ def _learner(config: TrainConfig, data: Data, net: nn.Module) -> Any:
     teacher = None
     if config.distillation is not None:
         teacher = build(config.distillation.teacher, config, data.info)
-        load_weights(teacher, config.distillation.weights, config)
+        given = config.distillation
+        load_weights(teacher, given.weights, given.teacher, qat=True)
     return Learner(config, data, net, teacher)
+
+
+def _check_fit(learner: Any, config: TrainConfig) -> None:
+    """Raise `Rejected` where the network cannot take the data, or gives what nobody can score."""
+    samples, goal = learner.data.train, learner.goal
+    x, targets = collate([samples[i] for i in range(min(2, len(samples)))])
+    net = copy.deepcopy(learner.net).eval()
+    try:
+        with torch.no_grad():
+            outputs = net(x)
+            goal.loss(outputs, targets, x)
+            goal.update(goal.metrics(), outputs, targets, x)
+    except Exception as error:  # whatever torch raises for shapes that do not fit
+        path = Path(config.model.name.rpartition(":")[0])
+        why = f"it does not fit the data `{learner.data.info.name}`: {failure(error, path)}"
+        shapes = f"samples have the shape {learner.data.info.shape}"
+        raise refused(CONFIG, field="model", why=why, help=shapes) from error
 
 
 def _trainer(config: TrainConfig, learner: Any, progress: bool) -> Trainer:
     from lightning import Trainer
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch.loggers import TensorBoardLogger
 
     from ai8xc.training.trainer.checkpoints import KeepBest, KeepLast
 
-    return Trainer(
-        accelerator=config.accelerator,
-        devices=config.devices,
-        num_nodes=config.nodes,
-        strategy=config.strategy,
-        precision=config.precision,
-        max_epochs=config.epochs,
-        gradient_clip_val=config.gradient_clip,
-        deterministic="warn",
-        logger=TensorBoardLogger(config.output, name="", version="tensorboard"),
-        callbacks=[KeepBest(config.output, learner.goal), KeepLast(config.output)],
-        enable_checkpointing=False,
-        enable_progress_bar=progress,
-        enable_model_summary=progress,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-    )
+    try:
+        return Trainer(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy=config.strategy,
+            precision=config.precision,
+            max_epochs=config.epochs,
+            gradient_clip_val=config.gradient_clip,
+            deterministic="warn",
+            logger=TensorBoardLogger(config.output, name="", version="tensorboard"),
+            callbacks=[KeepBest(config.output, learner.goal), KeepLast(config.output)],
+            enable_checkpointing=False,
+            enable_progress_bar=progress,
+            enable_model_summary=progress,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+        )
+    except (ImportError, MisconfigurationException, RuntimeError, ValueError) as error:
+        why = str(error).partition("\n")[0]
+        named = [name for name in ("strategy", "precision", "devices") if name in why]
+        raise refused(CONFIG, field=(named or ["accelerator"])[0], why=why) from error
 
 
 @contextmanager
@@ -238,9 +285,11 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _finish(run: Run, learner: Any, data: Data, trainer: Trainer) -> None:
+def _finish(run: Run, data: Data) -> None:
     """Measure the best epoch on the test samples, and mark the run as finished."""
-    if not trainer.is_global_zero:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # of several processes only one measures
+    if not run.leads:
         return
     from ai8xc.training.trainer.evaluation import measure
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ai8xc.training.detection import MultiBoxLoss, detect
+from ai8xc.training.rules import CONFIG, refused
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -123,7 +124,10 @@ class Detection(Goal):
     def __init__(self, config: TrainConfig, net: nn.Module) -> None:
         super().__init__()
         self.config = config.detection
-        priors = net.get_buffer("priors_cxcy")
+        priors = dict(net.named_buffers()).get("priors_cxcy")
+        if priors is None:
+            why = "a network for detection has a buffer `priors_cxcy` with its prior boxes"
+            raise refused(CONFIG, field="model", why=why)
         self.multibox = MultiBoxLoss(
             priors, alpha=self.config.alpha, neg_pos_ratio=self.config.neg_pos_ratio
         )
