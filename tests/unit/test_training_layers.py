@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import re
 import threading
 from itertools import product
@@ -478,6 +479,31 @@ def test_networks_are_exported(mode: Any) -> None:
     x = integers(2, 3, 8, 8) / (1 if mode == "simulate" else 128)
     program = torch.export.export(net, (x,))
     assert torch.equal(program.module()(x), net(x))
+    signature = program.graph_signature
+    assert list(signature.parameters) == [name for name, _ in net.named_parameters()]
+    assert {"0.op.weight", "0.op.bias", "3.op.weight"} <= set(signature.parameters)
+    assert {"0.shift_quantile", "0.output_shift"} <= set(signature.buffers)
+    called = [node.target for node in program.graph.nodes if node.op == "call_function"]
+    assert {target.namespace for target in called if hasattr(target, "namespace")} == {"aten"}
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_networks_in_training_are_exported(bits: int) -> None:
+    """As they train, with the gradients, and again after they were saved."""
+    net = layers.set_mode(net_with_norms(), "qat").train()
+    for name in (0, 1, 3):
+        net[name].weight_bits.fill_(bits)
+    layers.update_model(net)
+    x = integers(2, 3, 8, 8) / 128
+    stored = io.BytesIO()
+    torch.export.save(torch.export.export(net, (x,)), stored)
+    stored.seek(0)
+    module = torch.export.load(stored).module()
+    found, expected = module(x), net(x)
+    assert torch.equal(found, expected)
+    found.sum().backward()
+    weights = dict(module.named_parameters())
+    assert all(weights[name].grad is not None for name, _ in net.named_parameters())
 
 
 def test_networks_in_training_are_compiled_without_breaks() -> None:

@@ -234,14 +234,16 @@ class HardwareLayer(nn.Module):
             return y
         return y * arithmetic.power_of_two(self.get_buffer("final_scale"))
 
-    @torch.no_grad()
     def shift(self) -> Tensor:
-        """Return the shift that normalises the weights, shape (1,), from their magnitude."""
+        """Return the shift that normalises the weights, shape (1,), from their magnitude.
+
+        No gradient flows through it: `detach` says so in exported programs, too.
+        """
         op = cast("Operator", self.op)
-        largest = arithmetic.magnitude(op.weight, op.bias, self.quantile)
+        bias = None if op.bias is None else op.bias.detach()
+        largest = arithmetic.magnitude(op.weight.detach(), bias, self.quantile)
         return arithmetic.output_shift(largest, self.bits)
 
-    @torch.no_grad()
     def factors(self) -> Tensor:
         """Return two powers of two, shape (2, 1): before and after rounding the parameters.
 
