@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import nn
 
 from ai8xc.training.layers.context import Settings, settings_for
-from ai8xc.training.layers.limits import LIMITS, Size, in_range, require, square
+from ai8xc.training.layers.limits import LIMITS, Size, checked_groups, in_range, require, square
 from ai8xc.training.layers.module import Activation, Quantization
 from ai8xc.training.layers.pooling import pool_module
 from ai8xc.training.layers.preset import (
@@ -83,13 +83,12 @@ class Conv1d(PresetLayer):
         pad = _padding(settings, square("padding", padding), in_channels)
         spread = square("dilation", dilation)
         _check_dilation(kernel, pad, spread)
-        allowed = groups == 1 or LIMITS[settings.device].groups
-        require(allowed, "groups", f"{settings.device} has no grouped convolutions")
+        count = checked_groups(settings.device, groups)
         super().__init__(
             settings,
             Quantization(weight_bits, bias_bits, quantize_activation),
             op=nn.Conv1d(
-                in_channels, out_channels, kernel, 1, pad, dilation=spread, groups=groups, bias=bias
+                in_channels, out_channels, kernel, 1, pad, dilation=spread, groups=count, bias=bias
             ),
             pool=pool_module(settings, kind, 1, (pool_size, pool_stride, pool_dilation)),
             activation=preset.chosen_activation(activation),

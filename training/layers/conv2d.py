@@ -10,8 +10,8 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
-from ai8xc.training.layers.context import Settings, settings_for
-from ai8xc.training.layers.limits import LIMITS, Size, in_range, require, square
+from ai8xc.training.layers.context import settings_for
+from ai8xc.training.layers.limits import Size, checked_groups, in_range, require, square
 from ai8xc.training.layers.module import Activation, Operator, Quantization
 from ai8xc.training.layers.pooling import pool_module
 from ai8xc.training.layers.preset import (
@@ -93,8 +93,7 @@ class Conv2d(PresetLayer):
         step = _stride(square("stride", stride), transposed=transposed, pooled=kind is not None)
         pad = in_range("padding", square("padding", padding), 0, 2)
         in_range("dilation", square("dilation", dilation), 1, 1)
-        count = in_channels if preset.depthwise else groups
-        _check_groups(settings, count)
+        count = checked_groups(settings.device, in_channels if preset.depthwise else groups)
         operator: Operator
         if transposed:
             operator = nn.ConvTranspose2d(
@@ -122,11 +121,6 @@ def _stride(stride: int, *, transposed: bool, pooled: bool) -> int:
     if pooled:
         require(stride == 1, "stride", f"a convolution behind a pool needs stride=1, not {stride}")
     return in_range("stride", stride, 1, 3)
-
-
-def _check_groups(settings: Settings, groups: int) -> None:
-    allowed = groups == 1 or LIMITS[settings.device].groups
-    require(allowed, "groups", f"{settings.device} has no grouped or depthwise convolutions")
 
 
 class ConvTranspose2d(Conv2d):

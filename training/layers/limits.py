@@ -47,6 +47,13 @@ def in_range(argument: str, value: int, low: int, high: int) -> int:
     return value
 
 
+def checked_groups(device: str, groups: int) -> int:
+    """Return a number of groups; raises `LayerError` where the device has none."""
+    allowed = groups == 1 or LIMITS[device].groups
+    require(allowed, "groups", f"{device} has no grouped or depthwise convolutions")
+    return groups
+
+
 def square(argument: str, value: Size) -> int:
     """Return the one size of a square; raises `LayerError` when the sides differ."""
     if isinstance(value, int):

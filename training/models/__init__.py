@@ -90,7 +90,7 @@ MODELS: Final[Mapping[str, ModelInfo]] = {
     "ai85unetlarge": ModelInfo(partial(maps.UNet, "ai85unetlarge"), (48, 88, 88), 4),
     "ai85autoencoder": ModelInfo(maps.AutoEncoder, (256, 3), 1),
     "ai85actiontcn": ModelInfo(residual.ActionTcn, (96, 60, 60), 5),
-    "bayer2rgbnet": ModelInfo(_chain("bayer2rgbnet"), (4, 64, 64), 3, bias=False),
+    "bayer2rgbnet": ModelInfo(_chain("bayer2rgbnet"), (4, 64, 64), 3, "max78002", bias=False),
     "ai87netmobilenetv2": ModelInfo(
         partial(residual.MobileNetV2, rows=residual.IMAGENET, head=1280, pool=7),
         (3, 224, 224),
