@@ -280,6 +280,8 @@ class _Layer:
             "eltwise": self.step.eltwise or "none",
         }
         shapes = [x.type.shape[1:] for x in self.xs]
+        if not shapes:
+            raise Rejected(())  # references to layers that do not run are reported by themselves
         if self.stacked():
             self.check_stack(shapes, crop)
             return fields | {"gather": "pixels", "view": wanted}

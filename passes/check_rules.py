@@ -8,7 +8,8 @@ from typing import ClassVar
 from ai8xc.device import Device
 from ai8xc.ir.core import Graph
 from ai8xc.ir.passes import Pass, PassContext, register
-from ai8xc.passes.hardware import streaming_rules as _streams  # noqa: F401 - makes them known
+from ai8xc.passes.hardware import kernel_rules as _stored  # noqa: F401 - makes them known
+from ai8xc.passes.hardware import streaming_rules as _streams  # noqa: F401 - as above
 from ai8xc.passes.placement import kernel_rules as _kernels  # noqa: F401 - as above
 from ai8xc.rules.catalogue import check
 

@@ -32,7 +32,7 @@ def convolution_weights(
 
     In calcx4 and quad layers the outputs must agree modulo 4.
     """
-    if layer.bypass:
+    if layer.bypass or not len(outputs):  # quad: fewer than four outputs leave groups without any
         return np.ones((len(outputs), len(processors), layer.passes, layer.taps), np.int8)
     shared = layer.calcx4 or layer.quad
     order = outputs // 4 if shared else outputs

@@ -101,6 +101,7 @@ def rule_of(id: str) -> Rule:
 def check(graph: Graph, device: Device) -> list[Diagnostic]:
     """Return everything that breaks a rule in a graph of level ai8x, placed or not.
 
+    A graph without layers breaks none.
     Findings come in the order of the layers, for one layer in the order of the rules. Raises
     `Rejected` where the operands of a layer do not fit together, so that there are no sizes.
     """
@@ -116,6 +117,8 @@ def check_one(id: str, graph: Graph, device: Device) -> list[Diagnostic]:
 
 def _found(graph: Graph, device: Device, ids: Iterable[str]) -> list[Diagnostic]:
     network = NetworkView.of(graph, device)
+    if not network.layers:
+        return []
     for layer in network.layers:
         layer.op.type  # noqa: B018 - raises where there is none
     order = {op: number for number, op in enumerate(graph.ops)}

@@ -28,26 +28,27 @@ def bias_holes(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
 @layer_rule(
     "FIFO-LANES",
     "2.14",
-    limit="four channels a group, in the order of the groups",
+    limit="four channels a group (CHW: one), from group 0 on without a gap",
     title="lanes of FIFOs",
 )
 def fifo_lanes(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     """channel {channel} of the FIFO data goes to processor {pushed}, `{layer}` reads it at {read}
 
-    A word carries four channels of a pixel to the first four processors of a group; the next four
-    channels go to the next group in use. Channels that are spread otherwise are never pushed.
+    A word carries four channels of a pixel to the first four processors of group 0, the next word
+    those to group 1 and so on; with CHW data a word carries one channel to the first processor of
+    a group. Channels that are spread otherwise are never pushed.
     """
     place, device = layer.place, network.device
-    if place is None or layer.order or not network.settings.fifo or layer.op.mode.chw:
+    if place is None or layer.order or not network.settings.fifo:
         return
-    step, lanes = device.processors_per_group, device.processors_per_memory
+    step = device.processors_per_group
+    lanes = 1 if layer.op.mode.chw else device.processors_per_memory
     if any(layer.in_group(place.processors, group) >> lanes for group in range(device.groups)):
         return  # FIFO-PROC
-    used = [group for group in range(device.groups) if layer.in_group(place.processors, group)]
     read = [p for p in range(device.processors) if place.processors >> p & 1]
     for channel, processor in enumerate(read):
         turn, lane = divmod(channel, lanes)
-        pushed = step * used[turn] + lane if turn < len(used) else -1
+        pushed = step * turn + lane if turn < device.groups else -1
         if pushed != processor:
             where = pushed if pushed >= 0 else "none"
             yield found(layer, channel=channel, pushed=where, read=processor)

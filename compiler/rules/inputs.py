@@ -65,3 +65,15 @@ def chw_operands(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     """
     if layer.op.mode.chw and layer.op.parts > 1:
         yield found(layer, parts=layer.op.parts)
+
+
+@layer_rule("INP-CROP", "2.2", limit="no rows left out")
+def cropped_input(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
+    """`{layer}` leaves out {rows} rows of the network's input, which is loaded where it reads
+
+    Cropping moves the place where a layer begins to read behind the place of the data. The input
+    is loaded to where its first reader reads, so the rows that are left out would not be.
+    """
+    first = [next((o for o in network.layers if x in o.op.xs), None) for x in network.graph.inputs]
+    if sum(layer.op.crop) and layer in first:
+        yield found(layer, rows=sum(layer.op.crop))

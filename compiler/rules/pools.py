@@ -102,3 +102,20 @@ def order_of_pooling(layer: LayerView, network: NetworkView) -> Iterator[Finding
     """
     if not layer.op.pool_first and not (layer.pools and layer.op.parts > 1):
         yield found(layer, what="one operand" if layer.pools else "no pooling window")
+
+
+@layer_rule(
+    "POOL-CONVT",
+    "2.7",
+    limit="windows that step by 1",
+    cure="a layer of its own for the pool",
+)
+def pooling_before_spreading(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
+    """the pool of `{layer}` steps by {step} in front of a transposed convolution
+
+    The registers of a transposed convolution have no field for the step of a pool: programs for
+    different steps are the same, so that they cannot both be right.
+    """
+    step = max(layer.pool_strides)
+    if isinstance(layer.op, ai8x.ConvTranspose2d) and step > 1:
+        yield found(layer, step=step)

@@ -53,6 +53,17 @@ def read_gap_of_passes(layer: LayerView, network: NetworkView) -> Iterator[Findi
         yield found(layer, channels=layer.channels)
 
 
+@layer_rule("RGAP-FLAT", "2.10", limit="one pixel")
+def read_gap_of_matrices(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
+    """`{layer}` flattens {rows}x{columns} pixels that have gaps between them
+
+    A flattening layer takes the pixels as passes, which follow each other word by word.
+    """
+    rows, columns = layer.pooled
+    if layer.place and layer.place.read_gap and layer.flattens and rows * columns > 1:
+        yield found(layer, rows=rows, columns=columns)
+
+
 @layer_rule("RGAP-MATCH", "2.10", "warning", limit="the gap that was written")
 def read_gap_of_one(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     """`{layer}` reads with a gap of {gap} what was written with a gap of {written}

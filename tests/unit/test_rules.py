@@ -80,6 +80,7 @@ PAIRS = [
     Pair("NET-WZERO", D0, lambda v: net(zeroed(v)), 0, 1),
     # 2.2 input
     Pair("INP-POOL", D0, lambda k: net(conv(IMAGE, pool=pool(k))), 2, 1),
+    Pair("INP-CROP", D0, lambda n: net(conv(IMAGE, crop=(n, 0))), 1, 0),
     Pair("INP-CHW-SHARE", D0, chw, 0x3, 0x11),
     Pair("INP-CHW-FIRST", D0, lambda mode: net(conv(conv(IMAGE), mode=mode)), CHW, ai8x.Mode()),
     Pair("INP-CHW-PASS", D0, lambda c: net(conv(data(c, 8, 8), mode=CHW)), 65, 64),
@@ -127,6 +128,7 @@ PAIRS = [
     Pair("DW-GAPS", D2, lambda m: net(placed(groups=4, reads=m, writes=0xF0)), 0x17, 0xF),
     Pair("DW-MOVE", D2, lambda m: net(placed(groups=4, writes=m)), 0xF0, 0xF),
     Pair("X2D-KERNEL", D0, lambda k: net(up(IMAGE, k=k)), 5, 3),
+    Pair("POOL-CONVT", D0, lambda step: net(up(IMAGE, pool=pool(2, step))), 2, 1),
     Pair("X2D-PAD", D0, lambda p: net(up(IMAGE, pad=p)), 3, 2),
     Pair("BYPASS", D0, lambda on: net(conv(IMAGE, bypass=on)), True, False),
     Pair("FLAT-POOL", D0, lambda k: net(linear(IMAGE, pool=pool(k))), 2, 1),
@@ -242,6 +244,13 @@ PAIRS = [
         64,
     ),
     Pair(
+        "RGAP-FLAT",
+        D2,
+        lambda n: net(linear(data(4, n, n), place=at(0xF, 0xF, read_gap=1))),
+        2,
+        1,
+    ),
+    Pair(
         "RGAP-MATCH",
         D2,
         lambda g: pair(
@@ -264,6 +273,15 @@ PAIRS = [
     Pair("QUANT-BINARY", D0, lambda e: net(conv(IMAGE, element=e)), "bin", "i1"),
     Pair("QUANT-MIX", D2, lambda e: net(conv(conv(IMAGE, element="bin"), element=e)), "i1", "bin"),
     Pair("QUANT-BINVAL", D2, lambda v: net(valued("bin", v)), 0, 1),
+    Pair(
+        "QUANT-BINZERO",
+        D2,
+        lambda k: stream(
+            lambda x: conv(x, mode=FLOWS), lambda x: conv(x, k=k, mode=FLOWS, element="bin")
+        ),
+        1,
+        3,
+    ),
     Pair("BIAS-ZERO", D0, lambda v: net(conv(IMAGE, biases=constant((4,), value=v))), 0, 1),
     Pair("BIAS-GROUP", D0, lambda g: net(placed(bias=True, at={"bias_group": g})), 1, 0),
     Pair(
@@ -370,7 +388,14 @@ PAIRS = [
     Pair("FIFO-CHAN", D0, lambda c: net(conv(data(c, 8, 8)), input_mode="fifo"), 17, 16),
     Pair("FIFO-CHAN", D0, lambda c: net(conv(data(c, 8, 8), mode=CHW), input_mode="fifo"), 5, 4),
     Pair("BIAS-HOLES", D0, lambda m: net(placed(writes=m, bias=True)), 0x55, 0xF0),
-    Pair("FIFO-LANES", D0, lambda m: net(placed(reads=m), input_mode="fifo"), 0x30003, 0xF0000),
+    Pair("FIFO-LANES", D0, lambda m: net(placed(reads=m), input_mode="fifo"), 0x30003, 0xF),
+    Pair(
+        "FIFO-LANES",
+        D0,
+        lambda m: net(conv(data(3, 8, 8), mode=CHW, place=at(m, 0xF)), input_mode="fifo"),
+        0x1_0001_0000_0001,
+        0x1_0001_0001,
+    ),
     Pair("FIFO-PROC", D0, lambda m: net(placed(reads=m), input_mode="fifo"), 0xF0, 0xF),
     Pair(
         "FIFO-ELT",
@@ -449,7 +474,6 @@ ELSEWHERE = {
     "DIL1D-SMALL": "allows something",
     "AVG-ELT-RESET": "NET-LAYERS-HW counts the hidden layer",
     "POOL-PAD": "AX108; a description has no key for it",
-    "POOL-CONVT": "allows something",
     "ELT-CONV1D": "another name of CONV1D-ELT",
     "ELT-1D2D": "allows something",
     "INOFF-NODEF": "OPROC-NEXT or MEM-OVER-IN: the memories are replayed byte by byte",
