@@ -148,4 +148,4 @@ def _plain(value: Any) -> Any:
 
 
 def _opaque(value: object) -> bool:
-    return isinstance(value, Opaque) or value is Opaque
+    return isinstance(value, Opaque) or (isinstance(value, type) and issubclass(value, Opaque))

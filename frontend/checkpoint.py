@@ -52,7 +52,12 @@ _MEMO: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
 
 class Opaque:
-    """Stands for any object that a checkpoint contains and that is not data."""
+    """Stands for any object that a checkpoint contains and that is not data.
+
+    `origin` is the name that the file asks for; nothing of that name is ever called.
+    """
+
+    origin = ""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         """Accept and forget everything."""
@@ -70,8 +75,8 @@ class Opaque:
         """Forget elements."""
 
     def __call__(self, *args: object, **kwargs: object) -> Opaque:
-        """Return another inert object."""
-        return Opaque()
+        """Return another inert object of this origin."""
+        return type(self)()
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ class _Reader(pickle.Unpickler):
             return _parameter
         if module == "torch" and name in _STORAGES:
             return np.dtype(_STORAGES[name])
-        return Opaque
+        return type("Opaque", (Opaque,), {"origin": f"{module}.{name}"})
 
     def persistent_load(self, pid: Any) -> _Storage:
         """Return the description of a storage."""
@@ -199,7 +204,7 @@ def _read_zip(path: Path) -> object:
 
 def _read_legacy(file: IO[bytes], size: int) -> object:
     if _load(file) != _LEGACY_MAGIC:
-        raise ValueError("the magic number is missing")
+        raise ValueError("it begins as no file that `torch.save` writes")
     _load(file)  # protocol version
     _load(file)  # description of the machine
     content = _load(file)

@@ -39,7 +39,8 @@ class LayerBuilder:
     """Builds the layers of a run in order; `findings` tell what is wrong with them.
 
     `following` are the layers that the description puts behind each, also where the run ends
-    before; `last` is the number of the layer that ends it.
+    before; `last` is the number of the layer that ends it. `misread` names the layers whose data
+    have not the size that they read.
     """
 
     description: Description
@@ -49,6 +50,7 @@ class LayerBuilder:
     last: int
     values: dict[int, Op] = field(default_factory=dict)
     findings: list[Diagnostic] = field(default_factory=list)
+    misread: set[str] = field(default_factory=set)
     previous: Step | None = None
     guessed: set[Op] = field(default_factory=set)
     """Stand-ins for layers that cannot be built: their shapes mean nothing."""
@@ -70,6 +72,7 @@ class LayerBuilder:
             del self.findings[before:]
         elif not self.guessed.isdisjoint(layer.xs):
             self.findings[before:] = [x for x in self.findings[before:] if x.rule not in OF_SHAPES]
+            self.misread.add(step.name)
         if made is None:
             made = Input(TensorType(layer.guess(), "i8"), name=step.name)
             self.guessed.add(made)
@@ -193,6 +196,7 @@ class _Layer:
             return self.gathering()
         except Rejected as rejected:
             self.builder.findings += rejected.diagnostics
+            self.builder.misread.add(self.step.name)
         parts = self.step.parts
         shape = (1, self.channels * parts, *self.size)
         given = Input(TensorType(shape, "i8"), name=f"{self.step.name}.input")
@@ -299,7 +303,9 @@ class _Layer:
 
     def misfit(self, gathered: Sequence[int], wanted: Shape, key: str) -> Diagnostic:
         found, needed = ("x".join(map(str, shape)) for shape in (gathered, wanted))
-        return of_sizes.DIM_DATA.at(self.loc(key), layer=self.step.name, given=found, wanted=needed)
+        notes = () if self.weights is None or self.gives("in_channels") else self.weights.notes
+        values = {"layer": self.step.name, "given": found, "wanted": needed}
+        return rules.tell(of_sizes.DIM_DATA, self.loc(key), values, notes)
 
     def gives(self, key: str) -> bool:
         return key in self.layer.model_fields_set

@@ -56,10 +56,14 @@ def _limits(graph: Graph, builder: LayerBuilder, run: Run) -> list[Diagnostic]:
         found = errors(check(graph, builder.options.device))
     except Rejected:
         return []
-    broken = {builder.values[s.index] for s in run.order if s.place in builder.description.broken}
+    broken = {s.name for s in run.order if s.place in builder.description.broken} | builder.misread
     missing = len(ai8x.layers(graph.ops)) < len(run.order)
-    found = [x for x in found if x.subject not in broken and x.rule.id != NET_START]
+    found = [x for x in found if _subject(x) not in broken and x.rule.id != NET_START]
     return [x for x in found if not (missing and x.rule.id.startswith(OF_ORDER))]
+
+
+def _subject(finding: Diagnostic) -> str:
+    return finding.subject.name if finding.subject is not None else ""
 
 
 OF_ORDER: Final = ("NET-START-", "NET-QUAD0", "SEQ-", "STREAM-", "FIFO-", "FFIFO-", "INP-")
@@ -110,7 +114,8 @@ def _of_sample(builder: LayerBuilder, first: Step, shape: tuple[int, ...]) -> tu
     plain = first.inputs in (None, (INPUT,))
     if wanted is not None and plain and channels != wanted * first.parts:
         values = {"layer": first.name, "count": channels, "wanted": wanted * first.parts}
-        builder.findings.append(rules.tell(of_samples.INP_CHAN, loc, values))
+        notes = () if weights is None or layer.in_channels is not None else weights.notes
+        builder.findings.append(rules.tell(of_samples.INP_CHAN, loc, values, notes))
         channels = wanted * first.parts
     size, (top, bottom) = layer.in_dim, layer.in_crop or (0, 0)
     if size is not None and plain and (rows - top - bottom) * columns != size[0] * size[1]:
@@ -153,6 +158,8 @@ def _notes(description: Description, run: Run) -> list[Diagnostic]:
     found = []
     for step in run.order:
         layer, loc = step.layer, description.loc(step.place, node=step.name)
+        if step.place in description.broken:
+            continue
         if layer.op is None:
             found.append(of_keys.OP_DEFAULT.at(loc, layer=step.name))
         if layer.activate is None and step.operator != "none":

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from ai8xc.frontend.checkpoint import Opaque
 from ai8xc.frontend.vendor_arrays import read_archive, read_sequence
 from ai8xc.ir.diag import Diagnostic, Rejected, declare
 from ai8xc.ir.loc import Loc
@@ -44,6 +45,13 @@ UNUSED = declare(
     "the entry `{key}` of the checkpoint is not used",
     """Everything in a checkpoint belongs to a layer of the network, or is skipped on purpose with
     `--skip-weights`: a layer that the description leaves out would go unnoticed.""",
+)
+FOREIGN = declare(
+    "CK011",
+    "the entry `{key}` is no tensor but asks for `{origin}`, which was not called",
+    """A checkpoint is a pickle, which can name any function of Python to be called when it is
+    read. Only tensors, numbers and words are read here; a file that asks for more is damaged or
+    meant to do harm: take the checkpoint from where you trained it.""",
 )
 NO_ARCH = declare(
     "CK008",
@@ -308,7 +316,10 @@ class _State(_Integers):
 
     def unused(self, skip: Skip) -> Iterator[Diagnostic]:
         """Yield findings about entries that belong to no layer with weights."""
-        for key in self.state:
+        for key, value in self.state.items():
+            if isinstance(value, Opaque):
+                yield FOREIGN.at(Loc(self.source), key=key, origin=value.origin)
+                continue
             known = key in self.used or key.rpartition(".")[2] in _TRAINING
             if not known and key not in skip:
                 yield UNUSED.at(Loc(self.source), key=key)

@@ -49,6 +49,12 @@ class LayerWeights:
     output_shift: int | None = None
     in_channels: int | None = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return where the channels come from, for messages about their number."""
+        shape = "x".join(map(str, self.array.shape))
+        return (f"the channels are those of its weights `{self.name}`, {shape}",)
+
     def fields(self, loc: Loc) -> dict[str, Any]:
         """Return the operands of the layer."""
         weight = ai8x.Constant(
@@ -101,7 +107,7 @@ def _mismatch(
         place = description.document.loc(("arch",))
         found.append(of_document.NET_ARCH.at(place, found=file.arch, arch=arch))
     count = len(file.layers)
-    if count != len(wanting):
+    if count != len(wanting) and not description.broken:
         surplus = [f"`{layer.name}` is not used" for layer in file.layers[len(wanting) :]]
         missing = [f"`{step.name}` has no weights" for step in wanting[count:]]
         place = description.loc(wanting[count].place) if missing else loc

@@ -163,7 +163,7 @@ def _convolved(
     memories: Memories,
 ) -> Int64:
     weights = convolution_weights(layer, memories.kernels, processors, outputs)
-    kernels = weights.reshape(len(outputs), -1, layer.taps)
+    kernels = weights.reshape(len(outputs), len(processors) * layer.passes, layer.taps)
     return operators.correlate(_framed(layer, x), kernels, layer.rows.kernel, layer.columns.kernel)
 
 

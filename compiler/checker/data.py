@@ -122,10 +122,12 @@ class DataMemories:
                 held = self.memory[memory, bytes_]
                 wrong = np.flatnonzero(held != values[channel])
                 if wrong.size:
-                    pixel = int(wrong[0])
-                    never = held[pixel] == UNUSED
+                    what = self.describe(number, channel, int(wrong[0]), held, values)
+                    spot = bytes_[wrong]
+                    where = f"bytes {spot.min()} to {spot.max()} of memory {memory}"
+                    never = held[wrong[0]] == UNUSED
                     rule = NOT_WRITTEN if never else OVERWRITTEN
-                    raise WrongError(self.describe(number, channel, pixel, held, values), rule)
+                    raise WrongError(f"{what}{self.when(held[wrong[0]], layer)}; {where}", rule)
                 touched[memory, bytes_ // 4] = True
         return touched
 
@@ -138,13 +140,27 @@ class DataMemories:
             f"where {expected} should be"
         )
 
+    def when(self, label: int, reader: ai8x.Layer) -> str:
+        """Return the steps in which a tensor was written and is read, in words."""
+        if label < 0:
+            return ""
+        steps = [op for op in self.numbers if isinstance(op, ai8x.Layer)]
+        writer = self.tensor(label)
+        if not isinstance(writer, ai8x.Layer):
+            return ""
+        return f", written in step {steps.index(writer)} and read in step {steps.index(reader)}"
+
+    def tensor(self, label: int) -> Op:
+        """Return the tensor that a label is of."""
+        return next(op for op, n in self.numbers.items() if n == label >> 32)
+
     def named(self, label: int) -> str:
         """Return what a label stands for, in words."""
         if label == UNUSED:
             return "a byte that was never written"
         if label == GARBAGE:
             return "a byte that another write destroyed"
-        tensor = next(op for op, n in self.numbers.items() if n == label >> 32)
+        tensor = self.tensor(label)
         _, _, rows, columns = tensor.type.shape
         channel, pixel = divmod(label & 0xFFFFFFFF, rows * columns)
         return f"`{tensor.name}` channel {channel}, pixel {pixel}"

@@ -166,8 +166,15 @@ class Replay:
         behind = writes_behind(layer, place, self.device)
         if behind and Settings.of(self.graph).in_place:
             return
-        memory, word = (int(axis[0]) for axis in np.nonzero(both))
+        memories, words = np.nonzero(both)
+        memory, word = int(memories[0]), int(words[0])
+        last = int(words[memories == memory].max())
         what = f"`{layer.name}` overwrites its own input at byte {4 * word}, memory {memory}"
+        what += f", up to byte {4 * last + 3}" + (
+            f" and in {others} other memories"
+            if (others := len(set(memories.tolist())) - 1)
+            else ""
+        )
         allowed = ", behind its reads: `--overlap-data` allows that" if behind else ""
         raise WrongError(what + allowed, OVERWRITTEN)
 

@@ -71,3 +71,20 @@ def moved_with_gaps(layer: LayerView, network: NetworkView) -> Iterator[Finding]
     packed = mask >> lowest(mask) if mask else 0
     if packed & (packed + 1):
         yield found(layer, mask=mask)
+
+
+@layer_rule(
+    "DW-WIDE",
+    "2.5",
+    limit="8-bit outputs",
+    title="depthwise layers of 32 bits",
+    cure="a layer of its own for the 32-bit output, or `output_width: 8`",
+)
+def wide_depthwise(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
+    """the depthwise layer `{layer}` has a 32-bit output, whose place in the memories is not known
+
+    Where a depthwise layer writes results of four bytes is documented nowhere, and no program of
+    the vendor's shows it.
+    """
+    if layer.groups > 1 and layer.wide:
+        yield found(layer)

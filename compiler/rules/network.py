@@ -131,6 +131,17 @@ def one_shot(network: NetworkView) -> Iterator[Finding]:
         yield found(network.layers[0])
 
 
+@rule("NET-REPEAT-FIFO", "2.1", level="network", limit="one run of the layers behind a FIFO")
+def repeated_fifo(network: NetworkView) -> Iterator[Finding]:
+    """layers that read a FIFO cannot run {count} times in one inference
+
+    The input is pushed once; the first layer of the second run would read memories that nothing
+    was written to.
+    """
+    if network.settings.fifo and network.settings.repeat > 1:
+        yield found(network.layers[0], count=network.settings.repeat)
+
+
 @rule("NET-FIFOGO", "2.1", level="network", feature="fifo-go")
 def start_before_the_first_word(network: NetworkView) -> Iterator[Finding]:
     """{device} cannot start before the first word is in the FIFO

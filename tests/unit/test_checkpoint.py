@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ai8xc.frontend.checkpoint import read_checkpoint
+from ai8xc.frontend.checkpoint import Opaque, read_checkpoint
+from ai8xc.frontend.vendor_parameters import read_parameters
 from ai8xc.ir.diag import Rejected
 
 MAGIC = 119547037146038801333356
@@ -119,7 +120,17 @@ def test_nothing_is_run(tmp_path: Path, module: str, function: str) -> None:
     call = name(module, function) + b"(" + text(f"touch {marker}") + b"tR"
     content = read_checkpoint(archive(tmp_path / "a.pth.tar", program(mapping(epoch=call))))
     assert not marker.exists()
-    assert type(content["epoch"]).__name__ == "Opaque"
+    assert isinstance(content["epoch"], Opaque)
+    assert content["epoch"].origin == f"{module}.{function}"
+
+
+def test_an_entry_that_is_a_call_is_told(tmp_path: Path) -> None:
+    call = name("os", "system") + b"(" + text("true") + b"tR"
+    state = mapping(**{"fc.op.weight": call})
+    path = archive(tmp_path / "a.pth.tar", program(mapping(epoch=number(1), state_dict=state)))
+    (finding,) = (f for f in read_parameters(path).findings if f.severity == "error")
+    assert finding.rule.id == "CK011"
+    assert "`fc.op.weight` is no tensor but asks for `os.system`" in finding.message
 
 
 def test_state_of_an_unknown_object_is_not_applied(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ PAIRS = [
     Pair("NET-SNOOP", D2, lambda n: net(conv(IMAGE), snoop=(0,) * n), 31, 32),
     Pair("NET-LINK", D0, lambda on: net(conv(IMAGE), link_layers=on), True, False),
     Pair("NET-ONESHOT", D0, lambda on: net(conv(IMAGE), one_shot=on), True, False),
+    Pair("NET-REPEAT-FIFO", D0, lambda n: net(conv(IMAGE), repeat=n, input_mode="fifo"), 2, 1),
     Pair("NET-FIFOGO", D0, lambda on: net(conv(IMAGE), fifo_go=on), True, False),
     Pair("NET-CLOCK", D2, lambda on: net(conv(IMAGE), pipeline=on), False, True),
     Pair("NET-WZERO", D0, lambda v: net(zeroed(v)), 0, 1),
@@ -123,6 +124,7 @@ PAIRS = [
     Pair(
         "DW-BIASGRP", D2, lambda g: net(placed(groups=4, bias=True, at={"bias_group": g})), 0, None
     ),
+    Pair("DW-WIDE", D2, lambda wide: net(conv(IMAGE, groups=4, wide=wide)), True, False),
     Pair("DW-OUT4", D2, lambda m: net(placed(groups=4, writes=m)), 0x1E, 0xF0),
     Pair("DW-IN4", D2, lambda m: net(wide_depthwise(m)), 2, 4),
     Pair("DW-GAPS", D2, lambda m: net(placed(groups=4, reads=m, writes=0xF0)), 0x17, 0xF),

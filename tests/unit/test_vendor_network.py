@@ -370,3 +370,35 @@ def test_writing_over_the_input_is_the_users_wish(tmp_path: Path) -> None:
     wished = read(tmp_path, HEAD + over, weights, network={"overlap": True})
     run_pipeline(wished, [CheckPlacement()], PassContext(load_device("max78000")))
     assert "in_place" not in run_pipeline(graph, [ForgetPlacement()], PassContext()).attributes
+
+
+def test_a_value_that_is_missing_has_no_consequences(tmp_path: Path) -> None:
+    found = refused(tmp_path, HEAD + CONV.replace("0x0000000000000003", "0") + LINEAR)
+    assert found == [("PROC-RANGE", 4)]
+    unknown = CONV.replace("conv2d", "mul")
+    assert refused(tmp_path, HEAD + unknown + LINEAR) == [("OP-VALUE", 6)]
+
+
+def test_weights_in_another_order_are_named(tmp_path: Path) -> None:
+    swapped = arrays(w0=np.ones((3, 3, 3, 3)), w1=np.ones((3, 2, 3, 3)))
+    text = HEAD + CONV + CONV.replace("003", "007").replace("0x2000", "0x4000")
+    with pytest.raises(Rejected) as caught:
+        read(tmp_path, text, swapped)
+    notes = [note for d in caught.value.diagnostics for note in d.notes]
+    assert "the channels are those of its weights `w0`, 3x3x3x3" in notes
+    assert "the channels are those of its weights `w1`, 3x2x3x3" in notes
+
+
+def test_overwritten_data_are_told_with_bytes_and_steps(tmp_path: Path) -> None:
+    first = CONV + CONV.replace("003", "007")
+    last = CONV.replace("003", "007").replace("0x2000", "0x4000")
+    text = HEAD + first.replace("0x2000", "0x2100", 1) + last
+    text = text.replace("0x4000", "0x4000\n    in_sequences: [0]\n    in_offset: 0x2100")
+    text = text.replace("out_offset: 0x2000", "out_offset: 0x2104")
+    weights = arrays(w0=np.ones((3, 2, 3, 3)), w1=np.ones((3, 3, 3, 3)), w2=np.ones((3, 3, 3, 3)))
+    graph = read(tmp_path, text, weights)
+    with pytest.raises(Rejected) as caught:
+        run_pipeline(graph, [CheckPlacement()], PassContext(load_device("max78000")))
+    own, other = (d.message for d in caught.value.diagnostics if d.rule.id == "MEM-OVER-IN")
+    assert "`layer1` overwrites its own input at byte 8452, memory 0, up to byte 8511" in own
+    assert "written in step 1 and read in step 2; bytes 8452 to 8508 of memory 0" in other
