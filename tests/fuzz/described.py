@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from ai8xc.backends.firmware.run import run_project
 from ai8xc.cli.main import cli
 from ai8xc.ir.diag import Rejected
-from fuzz.mutations import Mutant
+from fuzz.described_networks import Mutant
 from fuzz.verdict import Verdict
 
 WISHES = {"--overlap-data", "--repeat-layers", "--override-start", "--increase-start"}

@@ -1,11 +1,12 @@
 """Random networks: legal ones are proven down to registers, illegal ones refused by their rule.
 
-The long form is `benchmarks/fuzz.py`.
+The long forms are `benchmarks/fuzz.py` and `benchmarks/mutate.py`.
 """
 
 from pathlib import Path
 from random import Random
 
+import golden_corpus
 import onnx
 import pytest
 
@@ -14,8 +15,10 @@ from ai8xc.driver import load
 from ai8xc.ir.diag import rules
 from ai8xc.plugins import load_rules
 from fuzz.breaks import KINDS, Judge, covered
+from fuzz.described import judged
 from fuzz.elsewhere import ELSEWHERE
 from fuzz.illegal import BREAKS, Break, illegal, possible
+from fuzz.mutations import mutant
 from fuzz.networks import legal
 from fuzz.onnx_networks import legal_onnx
 from fuzz.verdict import verdict
@@ -64,6 +67,16 @@ def test_each_rule_is_broken_singly_or_it_is_said_why_not() -> None:
     assert set(covered()) & set(ELSEWHERE) == set()
     assert breaking - set(covered()) - set(ELSEWHERE) == set()
     assert set(covered()) | set(ELSEWHERE) <= breaking
+
+
+@pytest.mark.skipif(golden_corpus.golden_folder() is None, reason=golden_corpus.NO_VECTORS)
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("seed", range(10))
+def test_changed_descriptions_are_proven_or_refused(device: str, seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    made = mutant(random, device)
+    found = judged(made, random, tmp_path, ("registers",))
+    assert found.kind in ("proven", "refused"), f"{made.base} {made.changes} {found.why}"
 
 
 @pytest.mark.parametrize("device", DEVICES)
