@@ -93,7 +93,7 @@ def write_gap(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
         yield found(layer, gap=gap, passes=layer.out_passes)
 
 
-@layer_rule("OUTWIDTH-MID", "2.10", "warning", limit="8 bits between layers")
+@layer_rule("OUTWIDTH-MID", "2.10", limit="8 bits between layers")
 def wide_between_layers(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     """the 32-bit output of `{layer}` is read by another layer
 
