@@ -148,8 +148,8 @@ def _problems(graph: Graph, device: Device, *, in_place: bool = False) -> Iterat
 def _input_formats(graph: Graph, device: Device) -> list[Op | None]:
     """Return None (HWC), and the input where it can be loaded one channel a memory (CHW).
 
-    Only the first layer can read it so, in one pass, one operand (rules INP-CHW). A matrix on
-    several pixels takes a pass for each of them.
+    Only the first layer can read it so, in one pass, one operand, all rows (rules INP-CHW and
+    INP-CROP). A matrix on several pixels takes a pass for each of them.
     """
     first = ai8x.layers(graph.ops)[0]
     source = first.xs[0]
@@ -157,7 +157,8 @@ def _input_formats(graph: Graph, device: Device) -> list[Op | None]:
         return [None]
     sole = len(first.xs) == 1 and len(graph.inputs) == 1 and graph.uses[source] == 1
     flat = isinstance(first, ai8x.Linear) and first.flatten  # counts its pixels as passes
-    weighted = isinstance(first, ai8x.Weighted) and first.parts == 1 and not flat
+    plain = first.parts == 1 and not flat and not any(first.crop)
+    weighted = isinstance(first, ai8x.Weighted) and plain
     few = source.type.shape[1] <= device.memories
     flat = isinstance(first, ai8x.Linear) and first.flatten and prod(first.pooled_shape[1:]) > 1
     if not sole or not weighted or not few or flat or is_grouped(first):

@@ -31,9 +31,13 @@ def memory_of(layer: HardwareLayer, memory: int) -> tuple[int, int]:
 
 
 def input_image(layer: HardwareLayer, sample: Array) -> Iterator[reg.Load]:
-    """Yield the words of the network's input for each memory; `sample` is C x H x W."""
+    """Yield the words of the network's input for each memory; `sample` is C x H x W.
+
+    Rows that the layer leaves out at the top lie in front of where it reads.
+    """
     channels = sample.reshape(sample.shape[0], -1)
-    word = layer.place.in_offset // 4
+    above = layer.op.crop[0] * sample.shape[2] * layer.passes * layer.op.parts
+    word = layer.place.in_offset // 4 - above
     if layer.op.mode.chw:
         yield from _planes(layer, channels, word)
         return

@@ -67,13 +67,13 @@ def chw_operands(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
         yield found(layer, parts=layer.op.parts)
 
 
-@layer_rule("INP-CROP", "2.2", limit="no rows left out")
+@layer_rule("INP-CROP", "2.2", limit="no rows left out of CHW or FIFO data")
 def cropped_input(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
-    """`{layer}` leaves out {rows} rows of the network's input, which is loaded where it reads
+    """`{layer}` leaves out {rows} rows of an input that {how}
 
-    Cropping moves the place where a layer begins to read behind the place of the data. The input
-    is loaded to where its first reader reads, so the rows that are left out would not be.
+    Rows at the top lie in front of where a layer begins to read, which is a matter of whole words
+    in a memory: a FIFO carries all rows, and a word of CHW data is four pixels.
     """
-    first = [next((o for o in network.layers if x in o.op.xs), None) for x in network.graph.inputs]
-    if sum(layer.op.crop) and layer in first:
-        yield found(layer, rows=sum(layer.op.crop))
+    how = "comes through a FIFO" if network.settings.fifo else "is CHW"
+    if layer.order == 0 and sum(layer.op.crop) and (network.settings.fifo or layer.op.mode.chw):
+        yield found(layer, rows=sum(layer.op.crop), how=how)

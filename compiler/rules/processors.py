@@ -124,11 +124,12 @@ def narrow_weights(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
         yield found(layer, bits=op.weight_bits, first=first)
 
 
-@layer_rule("PROC-GAPS", "2.9", "warning", limit="evenly spread processors in a group")
+@layer_rule("PROC-GAPS", "2.9", limit="evenly spread processors in a group")
 def uneven_processors(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     """`{layer}` writes to unevenly spread processors of group {group}
 
-    Such a map needs a mode of the hardware that the vendor marks as untested.
+    Such a map needs a mode of the hardware that the vendor marks as untested, and that no
+    program of the vendor's uses.
     """
     place = layer.place
     if place is None or isinstance(layer.op, ai8x.Passthrough):

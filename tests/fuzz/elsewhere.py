@@ -11,6 +11,7 @@ TORCH: Final = "about torch programs, which need torch to be made: tests/unit/te
 CHECKPOINTS: Final = "about checkpoints, which are made by tests/unit/test_vendor_network.py"
 FIRMWARE: Final = "about a compiled project and its tools: tests/property/test_firmware.py"
 REGISTERS: Final = "about register programs, which no user writes: tests/errors/registers.ir"
+PLACES: Final = "about a wish of a description: a pair of networks in tests/unit/test_rules.py"
 
 ELSEWHERE: Final[Mapping[str, str]] = {
     "AX103": "strides become selections, whose limits are those of pools: AX108",
@@ -32,9 +33,19 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "CK001": CHECKPOINTS,
     "CK007": CHECKPOINTS,
     "CK010": CHECKPOINTS,
+    "CK011": CHECKPOINTS,
     "DIM-FRAME": "the largest rows, columns and channels of a device break IN-MEM as well",
     "INP-FILE": FILES,
     "INP-SYNTH": FILES,
+    "DW-WIDE": PLACES,
+    "INP-CROP": PLACES,
+    "NET-REPEAT-FIFO": PLACES,
+    "OUTWIDTH-MID": PLACES,
+    "POOL-CONVT": PLACES,
+    "QUANT-BINZERO": PLACES,
+    "RGAP-FLAT": PLACES,
+    "PROC-GAPS": PLACES,
+    "FW001": FIRMWARE,
     "FW002": FIRMWARE,
     "FW003": FIRMWARE,
     "FW004": FIRMWARE,

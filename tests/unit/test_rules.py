@@ -81,7 +81,7 @@ PAIRS = [
     Pair("NET-WZERO", D0, lambda v: net(zeroed(v)), 0, 1),
     # 2.2 input
     Pair("INP-POOL", D0, lambda k: net(conv(IMAGE, pool=pool(k))), 2, 1),
-    Pair("INP-CROP", D0, lambda n: net(conv(IMAGE, crop=(n, 0))), 1, 0),
+    Pair("INP-CROP", D0, lambda n: net(conv(IMAGE, crop=(n, 0)), input_mode="fifo"), 1, 0),
     Pair("INP-CHW-SHARE", D0, chw, 0x3, 0x11),
     Pair("INP-CHW-FIRST", D0, lambda mode: net(conv(conv(IMAGE), mode=mode)), CHW, ai8x.Mode()),
     Pair("INP-CHW-PASS", D0, lambda c: net(conv(data(c, 8, 8), mode=CHW)), 65, 64),
