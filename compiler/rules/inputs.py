@@ -75,5 +75,6 @@ def cropped_input(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     in a memory: a FIFO carries all rows, and a word of CHW data is four pixels.
     """
     how = "comes through a FIFO" if network.settings.fifo else "is CHW"
-    if layer.order == 0 and sum(layer.op.crop) and (network.settings.fifo or layer.op.mode.chw):
-        yield found(layer, rows=sum(layer.op.crop), how=how)
+    rows = sum(layer.op.crop)
+    if layer.order == 0 and rows and (network.settings.fifo or layer.op.mode.chw):
+        yield found(layer, rows=rows, how=how)

@@ -45,7 +45,6 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "QUANT-BINZERO": PLACES,
     "RGAP-FLAT": PLACES,
     "PROC-GAPS": PLACES,
-    "FW001": FIRMWARE,
     "FW002": FIRMWARE,
     "FW003": FIRMWARE,
     "FW004": FIRMWARE,
