@@ -56,15 +56,19 @@ def _limits(graph: Graph, builder: LayerBuilder, run: Run) -> list[Diagnostic]:
         found = errors(check(graph, builder.options.device))
     except Rejected:
         return []
-    broken = {s.name for s in run.order if s.place in builder.description.broken} | builder.misread
+    broken = {s.name for s in run.order if s.place in builder.description.broken}
     missing = len(ai8x.layers(graph.ops)) < len(run.order)
     found = [x for x in found if _subject(x) not in broken and x.rule.id != NET_START]
+    found = [x for x in found if x.rule.id not in OF_COUNTS or _subject(x) not in builder.misread]
     return [x for x in found if not (missing and x.rule.id.startswith(OF_ORDER))]
 
 
 def _subject(finding: Diagnostic) -> str:
     return finding.subject.name if finding.subject is not None else ""
 
+
+OF_COUNTS: Final = ("PROC-COUNT", "OPROC-COUNT")
+"""Rules that follow from the channels of a layer, which are wrong where its data do not fit."""
 
 OF_ORDER: Final = ("NET-START-", "NET-QUAD0", "SEQ-", "STREAM-", "FIFO-", "FFIFO-", "INP-")
 """How the names of rules begin that look at the first layer, or at layers in turn."""

@@ -248,7 +248,8 @@ def assert_firmware_passes(folder, entry, large, monkeypatch):
         more = replace(build.MACHINES[device], flash=ENOUGH, ram=ENOUGH)
         monkeypatch.setitem(build.MACHINES, device, more)
     report = run_project(folder, "firmware")
-    assert "*** PASS ***" in report.printed, report.failure or report.printed
+    said = "*** DONE ***" if "__no-kat" in entry.name else "*** PASS ***"
+    assert said in report.printed, report.failure or report.printed
     kinds = {finding.kind for finding in report.findings}
     reported = listed(entry.name, REPORTED)
     assert kinds == ({reported[1]} if reported else set())
