@@ -153,7 +153,7 @@ def _options(model: Path, device: Device, arguments: Arguments, hooks: tuple[Hoo
         settings=pass_settings(arguments, settings(arguments)),
         network=network(arguments) | ({"riscv": True} if wants_riscv(chosen) else {}),
         code=chosen,
-        sample=synthesis(arguments, sample(arguments)),
+        sample=synthesis(arguments, sample(arguments), network(arguments)),
         calibration=calibration(arguments),
         emit=wanted if arguments["output"] else wanted & {"ir"},
         load=arguments["load"],

@@ -264,14 +264,17 @@ def described(
     )
 
 
-def synthesis(arguments: DescribedArguments, sample: Array | None) -> Array | None:
-    """Return the sample, or what `--synthesize-input` makes of it."""
+def synthesis(
+    arguments: DescribedArguments, sample: Array | None, network: Mapping[str, object]
+) -> Array | None:
+    """Return the sample, or what `--synthesize-input` makes of it; `network` are settings."""
     from ai8xc.frontend.vendor_sample import synthesized
 
     step = arguments["synthesize_input"]
     if sample is None or step is None:
         return sample
-    return synthesized(sample, step, arguments["synthesize_words"])
+    fifo = network.get("input_mode", "memory") != "memory"
+    return synthesized(sample, step, arguments["synthesize_words"], fifo=fifo)
 
 
 def pass_settings(

@@ -28,6 +28,7 @@ from golden_differences import (
 )
 from golden_options import Given
 from golden_rules import NOT_REPRODUCED, refused
+from vendor_causes import CAUSES
 from vendor_command import compiled, not_offered, wrong_on_emulator
 
 from ai8xc.backends.firmware import build
@@ -42,70 +43,6 @@ ENOUGH = 8 << 20
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wmissing-prototypes")
 STRICT = (*WARNINGS, "-Werror", "-DENERGY_REPEATS=2")
 """The measurement of energy repeats the network 100 times, which shows nothing more."""
-
-CAUSES = {
-    "activation_on_passthrough": "PASS-ACT",
-    "binary_and_1bit": "QUANT-MIX",
-    "binary_unsupported": "QUANT-BINARY",
-    "bypass_unsupported": "BYPASS",
-    "calcx4_channels_mod4": "CALCX4",
-    "calcx4_unsupported": "CALCX4",
-    "conv1d_eltwise": "CONV1D-ELT",
-    "conv1d_mp_pad": "CONV1D-MPPAD",
-    "deepsleep_needs_riscv": "NET-RISCV",
-    "depthwise_unsupported": "CONV2D-GROUPS|DW-CONV1D",
-    "dilation_2d": "CONV2D-DIL",
-    "dilation_out_offset": "DIL1D-OFFS",
-    "eltwise_multipass_limit": "ELT-MP",
-    "fast_fifo_chw_channels": "FFIFO-CHAN",
-    "fast_fifo_hwc_channels": "FFIFO-CHAN",
-    "fast_fifo_needs_riscv": "FFIFO-RISCV",
-    "fifo_go_unsupported": "NET-FIFOGO",
-    "fifo_processors": "FIFO-PROC",
-    "fifo_too_many_channels": "F?FIFO-CHAN",
-    "flatten_too_many_pixels": "FLAT-HW",
-    "in_dim_too_large": "DIM-MAX",
-    "input_exceeds_memory": "IN-MEM",
-    "input_shape_mismatch": "INP-DIM|INP-CHAN|DIM-DATA",
-    "kernel_shape_mismatch": "KERNEL-WEIGHTS",
-    "layer_dims_missing": "SEQ-UNREACHED",
-    "link_layer_unsupported": "NET-LINK",
-    "max_speed_needs_pll": "NET-MAXSPEED",
-    "next_sequence_unsupported": "SEQ-NEXT",
-    "oneshot_unsupported": "NET-ONESHOT",
-    "out_offset_range": "OFFS-RANGE",
-    "output_exceeds_memory": "OUT-MEM",
-    "output_pad_operator": "OPAD-OTHER",
-    "overwrite": "MEM-OVER-IN",
-    "pad_ge_kernel": "PAD-KERNEL",
-    "passthrough_map": "PASS-MAP",
-    "passthrough_pool_passes": "POOL-MP-PASS",
-    "passthrough_wide": "PASS-WIDTH",
-    "pipeline_unsupported": "NET-PIPE",
-    "pll_unsupported": "NET-PLL",
-    "pool_dilation_range": "POOL-DIL",
-    "pooled_dim_zero": "DIM-POOL0",
-    "processor_count_in": "PROC-COUNT",
-    "processor_count_out": "OPROC-COUNT",
-    "processors_missing": "PROC-MISSING",
-    "read_gap_unsupported": "RGAP-DEV",
-    "readahead_instance": "RDA-INST",
-    "readahead_unsupported": "RDA-DEV",
-    "snoop_unsupported": "NET-SNOOP",
-    "start_layer_beyond_end": "NET-START-RANGE",
-    "stream_buffer_overlap": "STREAM-BUF",
-    "stream_rollover_overlap2": "STREAM-INOUT",
-    "stream_start_field": "STREAM-START",
-    "streaming_final_pad": "STREAM-FINALPAD",
-    "stride_nonsquare": "STRIDE-FORM",
-    "timer_with_oneshot": "NET-ONESHOT-TIMER",
-    "too_many_layers": "NET-LAYERS",
-    "unknown_eltwise": "ELT-VALUE",
-    "weights_exceed_bits": "QUANT-FIT",
-    "wptr_inc_field": "WGAP-MAX",
-    "x2d_stride": "X2D-STRIDE",
-}
-"""The vendor's cause of a refusal, and the rule of ours that says the same."""
 
 OTHER_CAUSES = [
     (

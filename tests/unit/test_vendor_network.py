@@ -16,6 +16,7 @@ from ai8xc.dialects import ai8x
 from ai8xc.frontend.vendor_network import read_network
 from ai8xc.frontend.vendor_options import NetworkOptions
 from ai8xc.frontend.vendor_parameters import Skip
+from ai8xc.frontend.vendor_sample import synthesized
 from ai8xc.ir.core import Graph
 from ai8xc.ir.diag import Rejected
 from ai8xc.ir.passes import PassContext, run_pipeline
@@ -402,3 +403,10 @@ def test_overwritten_data_are_told_with_bytes_and_steps(tmp_path: Path) -> None:
     own, other = (d.message for d in caught.value.diagnostics if d.rule.id == "MEM-OVER-IN")
     assert "`layer1` overwrites its own input at byte 8452, memory 0, up to byte 8511" in own
     assert "written in step 1 and read in step 2; bytes 8452 to 8508 of memory 0" in other
+
+
+def test_words_are_synthesised_for_a_fifo_only() -> None:
+    sample = np.zeros((1, 4, 4), np.int64)
+    assert synthesized(sample, 1, 8, fifo=True).shape == sample.shape
+    with pytest.raises(Rejected, match="--fifo"):
+        synthesized(sample, 1, 8, fifo=False)
