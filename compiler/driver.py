@@ -219,7 +219,7 @@ def compile_graph(graph: Graph, options: Options) -> Result:
     """
     device, backend = _backend(options)
     _check_requests(options, device)
-    graph = graph.having(**options.network)
+    graph, options = _with_network(graph, options)
     text = options.pipeline
     anew = options.replace and graph.level == "ai8x"
     if text is None:
@@ -258,6 +258,20 @@ def compile_graph(graph: Graph, options: Options) -> Result:
             content = manifest_text(facts, told, options.sources, result.files)
             result.files[MANIFEST] = content.encode()
     return result
+
+
+def _with_network(graph: Graph, options: Options) -> tuple[Graph, Options]:
+    """Return the graph with the settings of the run.
+
+    Whether average pools round is decided where they get integers: until then it is an option of
+    that step, behind it each pool says so.
+    """
+    network = dict(options.network)
+    rounds = network.pop("average_rounding", False) if graph.level in ("nn", "q") else False
+    if rounds and graph.level == "nn":
+        quantize = {**options.settings.get("quantize", {}), "average-rounding": True}
+        options = replace(options, settings={**options.settings, "quantize": quantize})
+    return graph.having(**network), options
 
 
 def _check_requests(options: Options, device: Device | None) -> None:

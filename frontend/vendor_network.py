@@ -98,7 +98,7 @@ def _input(builder: LayerBuilder, first: Step, options: NetworkOptions) -> Input
             raise Rejected([of_sizes.CHAN_ZERO.at(loc, layer=first.name)])
         assert size is not None
         top, bottom = layer.in_crop or (0, 0)
-        if layer.flatten and layer.in_channels is None:
+        if layer.flatten:
             channels //= size[0] * size[1]
         shape = (channels * first.parts, size[0] + top + bottom, size[1])
     if sample is not None:
@@ -116,6 +116,8 @@ def _of_sample(builder: LayerBuilder, first: Step, shape: tuple[int, ...]) -> tu
     if wanted is None and weights is not None and not layer.flatten:
         wanted = weights.in_channels
     plain = first.inputs in (None, (INPUT,))
+    if wanted is not None and layer.flatten:
+        wanted //= rows * columns
     if wanted is not None and plain and channels != wanted * first.parts:
         values = {"layer": first.name, "count": channels, "wanted": wanted * first.parts}
         notes = () if weights is None or layer.in_channels is not None else weights.notes

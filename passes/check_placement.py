@@ -8,6 +8,7 @@ from typing import ClassVar
 from ai8xc.checker import check
 from ai8xc.device import Device
 from ai8xc.ir.core import Graph
+from ai8xc.ir.diag import Diagnostic
 from ai8xc.ir.passes import Pass, PassContext, register
 from ai8xc.passes.hardware import network as _network  # noqa: F401 - makes the facts known
 from ai8xc.passes.layers.streams import counters
@@ -24,7 +25,17 @@ class CheckPlacement(Pass):
     def run(self, graph: Graph, ctx: PassContext) -> Graph:
         """Return the graph as it is."""
         device = ctx.need(Device)
-        buffers = {layer: found.rollover for layer, found in counters(graph, device).items()}
-        for finding in check(graph, device, buffers):
+        for finding in _findings(graph, device):
             ctx.report(finding)
         return graph
+
+
+def _findings(graph: Graph, device: Device) -> list[Diagnostic]:
+    buffers = {layer: found.rollover for layer, found in counters(graph, device).items()}
+    return check(graph, device, buffers)
+
+
+def overwrites(graph: Graph, device: Device) -> bool:
+    """Whether a layer writes over its own input, which the vendor's tool must be told to allow."""
+    described = graph.having(in_place=False)
+    return bool(_findings(described, device))

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ai8xc.backends.ai8x import lower_to_reg as _lower_to_reg  # noqa: F401 - makes the pass known
 from ai8xc.backends.ai8x.c_layers import layer_titles
 from ai8xc.backends.ai8x.c_options import CodeOptions
+from ai8xc.backends.ai8x.check_description import Wishes
 from ai8xc.backends.ai8x.emit_c import CProject
 from ai8xc.backends.ai8x.emit_facts import facts
 from ai8xc.backends.ai8x.emit_layers import layer_arrays
@@ -39,7 +40,7 @@ class Ai8xBackend(Backend):
         column.
         """
         if "allocate-kernels" in pipeline:
-            return pipeline
+            return pipeline.replace("allocate-biases", "check-description,allocate-biases")
         for name in ("layers", "replace"):
             pipeline = re.sub(rf"(?<![\w-]){name}(?![\w-])", PIPELINES[name], pipeline)
         pipeline = pipeline.replace("fit-joins", "fit-joins{turns=false}")
@@ -60,9 +61,10 @@ class Ai8xBackend(Backend):
         if kind == "yaml" and network is not None:
             sample = ctx.find(Sample)
             given = feed(network.graph, sample.values) if sample is not None else {}
-            for name, content in vendor_files(
-                network.graph, next(iter(given.values()), None)
-            ).items():
+            value = next(iter(given.values()), None)
+            wishes = ctx.find(Wishes) or Wishes()
+            files = vendor_files(network.graph, network.device, value, wishes)
+            for name, content in files.items():
                 out.data(name, content)
             return
         if kind == "layers" and network is not None:

@@ -10,26 +10,33 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Final
 
 import numpy as np
 
+from ai8xc.backends.ai8x.check_description import Wishes
+from ai8xc.backends.ai8x.setting_options import FLAGS, NUMBERS
+from ai8xc.device import Device
 from ai8xc.dialects import ai8x
 from ai8xc.dialects.settings import Settings, UnloadEntry
 from ai8xc.ir.core import Graph, Input, Op
 from ai8xc.ir.types import Array
+from ai8xc.passes.check_placement import overwrites
 
-ALLOCATE: Final = "allocate-kernels,check-placement,allocate-biases"
+ALLOCATE: Final = "allocate-kernels,check-placement,check-description,allocate-biases"
 """The passes that place kernels where the vendor's tool places them."""
 
 Value = int | str | tuple[int, ...]
 
 
-def vendor_files(graph: Graph, sample: Array | None) -> dict[str, bytes]:
+def vendor_files(
+    graph: Graph, device: Device, sample: Array | None, wishes: Wishes
+) -> dict[str, bytes]:
     """Return the description, the checkpoint and the sample (1 x C x H x W) by file name."""
     name = re.sub(r"[^A-Za-z0-9_-]", "_", graph.name) or "network"
     files = {
-        f"{name}.yaml": description(graph, name).encode(),
+        f"{name}.yaml": description(graph, device, name, wishes).encode(),
         f"{name}.pth.tar": checkpoint(parameters(graph), name),
     }
     if sample is not None:
@@ -39,22 +46,70 @@ def vendor_files(graph: Graph, sample: Array | None) -> dict[str, bytes]:
     return files
 
 
-def description(graph: Graph, name: str) -> str:
-    """Return the YAML text of a placed graph of level ai8x."""
-    lines = ["---", f"arch: {name}", f"dataset: {name}"]
+def description(graph: Graph, device: Device, name: str, wishes: Wishes) -> str:
+    """Return the YAML text of a placed graph of level ai8x; its head names the options."""
+    lines = ["---", *_head(graph, device), f"arch: {name}", f"dataset: {name}"]
     settings = Settings.of(graph)
     if settings.snoop:
         lines.append(f"snoop: [{', '.join(map(str, settings.snoop))}]")
-    if settings.unload:
-        lines += ["unload:", *map(_unload, settings.unload)]
+    unload = settings.unload or _reordered(graph)
+    if unload:
+        lines += ["unload:", *map(_unload, unload)]
     lines += ["", "layers:"]
     layers = ai8x.layers(graph.ops)
     numbers = {layer: _number(layer, order) for order, layer in enumerate(layers)}
     for order in range(len(layers)):
         keys = dict(_keys(graph, layers, order, numbers))
+        group = wishes.bias_groups.get(layers[order].name)
+        if group is not None:
+            keys["bias_group"] = group
         for at, (key, value) in enumerate(keys.items()):
             lines.append(f"  {'-' if at == 0 else ' '} {key}: {_written(value)}")
     return "\n".join(lines) + "\n"
+
+
+def _head(graph: Graph, device: Device) -> Iterator[str]:
+    """Yield comments: what the command line must say besides the files."""
+    options = ["--device", device.name.upper(), *_options(Settings.of(graph))]
+    if "--overlap-data" not in options and overwrites(graph, device):
+        options.append("--overlap-data")
+    yield f"# Options: {' '.join(options)}"
+    fold = graph.get("fold")
+    if isinstance(fold, tuple):
+        yield f"# Input: folded by {'x'.join(map(str, fold))}, as in the sample"
+
+
+def _options(settings: Settings) -> Iterator[str]:
+    """Yield the words of a command line that ask for settings which differ from their defaults.
+
+    Layers that are left out, and names in C, belong to the network that is compiled.
+    """
+    values, usual = asdict(settings), asdict(Settings())
+    changed = {field: value for field, value in values.items() if value != usual[field]}
+    told: set[str] = set()
+    for option, field, value in FLAGS:
+        if field in changed and changed[field] == value and field not in told:
+            told.add(field)
+            yield option
+    for option, field in (*NUMBERS, ("--timer", "timer"), ("--boost", "boost")):
+        if field in changed:
+            yield f"{option} {changed[field]}"
+
+
+def _reordered(graph: Graph) -> tuple[UnloadEntry, ...]:
+    """Return the outputs in the order of the model, where it is not that of the layers."""
+    order = {layer: number for number, layer in enumerate(ai8x.layers(graph.ops))}
+    outputs = [op for op in graph.outputs if isinstance(op, ai8x.Layer)]
+    numbers = [_number(op, order[op]) for op in outputs]
+    return tuple(_entry(op) for op in outputs) if numbers != sorted(numbers) else ()
+
+
+def _entry(layer: ai8x.Layer) -> UnloadEntry:
+    place = _place(layer)
+    _, channels, rows, columns = layer.type.shape
+    bits = 32 if layer.type.element == "i32" else 8
+    what = (place.output_processors, channels, rows, columns)
+    return (*what, place.out_offset, place.write_gap, bits)
 
 
 def _unload(entry: UnloadEntry) -> str:
@@ -102,10 +157,14 @@ def _sequencing(
         yield "output", "true"
 
 
-def _placing(layer: ai8x.Layer) -> Iterator[tuple[str, Value]]:
-    place, mode = layer.place, layer.mode
-    if place is None:
+def _place(layer: ai8x.Layer) -> ai8x.Place:
+    if layer.place is None:
         raise LookupError(f"layer `{layer.name}` is not placed")
+    return layer.place
+
+
+def _placing(layer: ai8x.Layer) -> Iterator[tuple[str, Value]]:
+    place, mode = _place(layer), layer.mode
     yield "processors", f"0x{int(place.processors):016x}"
     yield "output_processors", f"0x{int(place.output_processors):016x}"
     yield "in_offset", f"0x{place.in_offset:x}"
@@ -117,7 +176,7 @@ def _placing(layer: ai8x.Layer) -> Iterator[tuple[str, Value]]:
     for key, on in flags.items():
         if on:
             yield key, "true"
-    if mode.readahead:
+    if mode.readahead or mode.tcalc:
         yield "tcalc", str(mode.tcalc).lower()
     if mode.chw:
         yield "data_format", "chw"
@@ -193,6 +252,8 @@ def _window(layer: ai8x.Weighted) -> Iterator[tuple[str, Value]]:
     rows, columns = layer.kernel
     yield "kernel_size", rows if isinstance(layer, ai8x.Conv1d) else f"{rows}x{columns}"
     yield "pad", layer.pad[0]
+    if isinstance(layer, ai8x.ConvTranspose2d):
+        yield "output_pad", 1
     if layer.groups > 1:
         yield "groups", layer.groups
     if not isinstance(layer, ai8x.ConvTranspose2d) and max(layer.dilation) > 1:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from ai8xc.backends.ai8x.setting_options import FLAGS, NUMBERS
 from ai8xc.cli.described import Number
 from ai8xc.cli.headings import CODE, HARDWARE, PLACEMENT, STREAMING, F, adding, option
 from ai8xc.cli.quantizing import ON
@@ -41,44 +42,39 @@ class Identifier(Pattern):
     form = r"[A-Za-z][A-Za-z0-9_]*"
 
 
-_FLAGS: Final[tuple[tuple[str, str, object, str], ...]] = (
-    ("--fifo", "input_mode", "fifo", "Load the input through the FIFOs."),
-    ("--fast-fifo", "input_mode", "fast-fifo", "Load it through the fast FIFO (with --riscv)."),
-    ("--fast-fifo-quad", "input_mode", "fast-fifo-quad", "The same, to all four groups at once."),
-    ("--fifo-go", "fifo_go", True, "Start before the first word is pushed (max78002)."),
-    ("--no-fifo-wait", "fifo_wait", False, "Push without asking whether there is room."),
-    ("--no-pipeline", "pipeline", False, "Switch the pipeline off (max78002)."),
-    ("--no-pll", "pll", False, "Run the accelerator on the APB clock (max78002)."),
-    ("--no-mexpress", "express", False, "Load kernels word by word instead of packed."),
-    ("--powerdown", "power_down", True, "Switch off groups of processors that are not used."),
-    ("--zero-sram", "zero_memories", True, "Clear all memories first."),
-    ("--write-zero-registers", "write_zeros", True, "Write registers that are 0, too."),
-    ("--stop-start", "stop_start", True, "Stop the network once and continue, to test it."),
-    ("--mlator", "mlator", True, "Unload 8-bit outputs through the byte transposer."),
-    ("--energy", "energy", True, "Measure energy: run each step 100 times."),
-    ("--riscv", "riscv", True, "Run the network on the RISC-V core."),
-    ("--link-layer", "link_layers", True, "Every layer names the next one (max78002)."),
-    ("--pll", "pll", True, "Run the accelerator on the PLL, as is usual (max78002)."),
-    ("--avg-pool-rounding", "average_rounding", True, "Average pools round to the nearest."),
-    ("--ext-rdy", "external_ready", True, "Wait for the external ready signal."),
-    ("--simple1b", "simple1b", True, "1-bit weights by exclusive or."),
-    ("--overlap-data", "overlap", True, "Let layers overwrite data that are still read."),
-    ("--no-error-stop", "overlap", True, "The same."),
-    ("--one-shot", "one_shot", True, "Stop after each layer and continue, to debug."),
-)
-"""Option, field of the settings, its value, help."""
-
-_NUMBERS: Final[tuple[tuple[str, str, str], ...]] = (
-    ("--repeat-layers", "repeat", "Configure the layers so many times."),
-    ("--override-start", "stream_start", "Start counter of the streaming start layer."),
-    ("--override-delta1", "stream_delta1", "First delta of the streaming start layer."),
-    ("--override-delta2", "stream_delta2", "Second delta of the streaming start layer."),
-    ("--override-rollover", "stream_rollover", "Rollover of the streaming start layer."),
-    ("--increase-start", "stream_more_start", "Added to the start counters (2)."),
-    ("--increase-delta1", "stream_more_delta1", "Added to the first deltas (0)."),
-    ("--increase-delta2", "stream_more_delta2", "Added to the second deltas (0)."),
-)
-"""Option, field of the settings, help."""
+_HELP: Final = {
+    "--fifo": "Load the input through the FIFOs.",
+    "--fast-fifo": "Load it through the fast FIFO (with --riscv).",
+    "--fast-fifo-quad": "The same, to all four groups at once.",
+    "--fifo-go": "Start before the first word is pushed (max78002).",
+    "--no-fifo-wait": "Push without asking whether there is room.",
+    "--no-pipeline": "Switch the pipeline off (max78002).",
+    "--no-pll": "Run the accelerator on the APB clock (max78002).",
+    "--no-mexpress": "Load kernels word by word instead of packed.",
+    "--powerdown": "Switch off groups of processors that are not used.",
+    "--zero-sram": "Clear all memories first.",
+    "--write-zero-registers": "Write registers that are 0, too.",
+    "--stop-start": "Stop the network once and continue, to test it.",
+    "--mlator": "Unload 8-bit outputs through the byte transposer.",
+    "--energy": "Measure energy: run each step 100 times.",
+    "--riscv": "Run the network on the RISC-V core.",
+    "--link-layer": "Every layer names the next one (max78002).",
+    "--pll": "Run the accelerator on the PLL, as is usual (max78002).",
+    "--avg-pool-rounding": "Average pools round to the nearest.",
+    "--ext-rdy": "Wait for the external ready signal.",
+    "--simple1b": "1-bit weights by exclusive or.",
+    "--overlap-data": "Let layers overwrite data that are still read.",
+    "--no-error-stop": "The same.",
+    "--one-shot": "Stop after each layer and continue, to debug.",
+    "--repeat-layers": "Configure the layers so many times.",
+    "--override-start": "Start counter of the streaming start layer.",
+    "--override-delta1": "First delta of the streaming start layer.",
+    "--override-delta2": "Second delta of the streaming start layer.",
+    "--override-rollover": "Rollover of the streaming start layer.",
+    "--increase-start": "Added to the start counters (2).",
+    "--increase-delta1": "Added to the first deltas (0).",
+    "--increase-delta2": "Added to the second deltas (0).",
+}
 
 _VALUES: Final = (
     ("--timer", "timer", click.IntRange(0, 3), "N", "The timer that measures the inference."),
@@ -98,12 +94,14 @@ _HEADINGS: Final = {
 
 
 def _options() -> Iterator[Callable[[F], F]]:
-    for name, field, text in _NUMBERS:
+    for name, field in NUMBERS:
         heading = _HEADINGS.get(field, STREAMING)
-        yield option(heading, name, f"run_{field}", type=Number(), default=None, help=text)
-    for name, field, value, text in _FLAGS:
+        yield option(heading, name, f"run_{field}", type=Number(), default=None, help=_HELP[name])
+    for name, field, value in FLAGS:
         heading = _HEADINGS.get(field, HARDWARE)
-        yield option(heading, name, f"run_{field}", flag_value=value, default=None, help=text)
+        yield option(
+            heading, name, f"run_{field}", flag_value=value, default=None, help=_HELP[name]
+        )
     for name, field, kind, metavar, text in _VALUES:
         yield option(CODE, name, f"run_{field}", type=kind, metavar=metavar, help=text)
 
@@ -114,7 +112,7 @@ network_options = adding(_options())
 
 def network(arguments: Any) -> dict[str, object]:
     """Return the settings that differ from their defaults, by field."""
-    rows = (*_FLAGS, *_NUMBERS, *_VALUES)
+    rows = (*FLAGS, *NUMBERS, *_VALUES)
     fields = dict.fromkeys(row[1] for row in rows)
     given = {str(field): arguments[f"run_{field}"] for field in fields}
     found = {field: value for field, value in given.items() if value is not None}

@@ -17,6 +17,7 @@ SECTIONS = (
         "vendor networks: what the vendor's tool refuses",
         ("same cause", "deliberate", "obsolete"),
     ),
+    ("described", "our networks as descriptions, read back", ("same", "refused")),
     ("replaced", "vendor networks placed anew", ("equal", "not placed")),
 )
 """`defect`, `deliberate`, `obsolete` and the like come with a reason, which is printed, too."""

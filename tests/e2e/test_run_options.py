@@ -1,6 +1,7 @@
 """The options of a run: every project passes its own test, by registers and as compiled C."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -182,3 +183,16 @@ def test_functions_can_be_executed_in_the_order_of_the_file(model, options, tmp_
     names = [function["name"] for function in program["functions"]]
     assert names.count("cnn_stop") == 1
     assert names.count("cnn_continue") == (2 if options == "--one-shot" else 1)
+
+
+@pytest.mark.parametrize("device", ["max78000", "max78002"])
+def test_average_pools_round_where_that_is_wanted(device, tmp_path):
+    digits = Path(__file__).resolve().parents[2] / "examples/digits/digits.onnx"
+    answers = []
+    for options in ("", "--avg-pool-rounding"):
+        folder = tmp_path / f"project{len(answers)}"
+        assert compiled(digits, device, options, folder).exit_code == 0
+        report = run_project(folder, "registers")
+        assert report.passed, report.difference
+        answers.append(report.outputs[0])
+    assert not np.array_equal(*answers)
