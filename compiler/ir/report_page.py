@@ -26,13 +26,29 @@ def page(survey: Survey, paint: Paint, text: str = "", *, with_margins: bool = F
 
 
 def verdict(survey: Survey) -> str:
-    """Return the last line: whether the model fits, what it takes, or how much is wrong."""
+    """Return the last lines: whether the model fits, what it takes, or how much is wrong."""
     if survey.fits:
         cost = f", {survey.cycles:,} cycles" if survey.cycles else ""
         count = len(survey.layers)
         layers = f"{count} layer{'s' if count != 1 else ''}{cost}"
         return f"`{survey.source}` can be compiled for {survey.device}: {layers}"
-    return summarize(survey.diagnostics, survey.source) + f" for {survey.device}"
+    line = summarize(survey.diagnostics, survey.source) + f" for {survey.device}"
+    return "\n".join([line, *exceeded(survey.margins)])
+
+
+def exceeded(margins: Iterable[Margin]) -> Iterator[str]:
+    """Yield one line about the resources that are not enough, the worst first."""
+    over = [m for m in margins if m.percent is not None and m.percent > 100]
+    if any(m.resource == "kernel memory" for m in over):  # says more than its columns
+        over = [m for m in over if m.resource != "kernel columns"]
+    worst = sorted(over, key=lambda m: -(m.percent or 0))
+    parts = [f"{m.resource} {m.used:,} of {m.limit:,} ({_times(m.percent or 0)})" for m in worst]
+    if parts:
+        yield "too large: " + ", ".join(parts)
+
+
+def _times(percent: float) -> str:
+    return f"{percent / 100:.0f} times" if percent >= 1000 else f"{percent / 100:.1f} times"
 
 
 def by_rule(diagnostics: Iterable[Diagnostic]) -> list[list[Diagnostic]]:

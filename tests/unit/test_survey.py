@@ -140,6 +140,8 @@ def test_resnet50_is_told_by_nodes_and_kinds() -> None:
     result = CliRunner().invoke(cli, ["check", str(path)])
     assert result.stdout.count("error[CHAN-OUT]") == 1
     assert "`--format json` lists all" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("too large: kernel memory 30,746,880 of")
+    assert "layers 88 of 32 (2.8 times)" in result.stdout
 
 
 def test_bits_of_real_numbers_are_refused(tmp_path: Path) -> None:
