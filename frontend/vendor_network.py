@@ -113,8 +113,10 @@ def _of_sample(builder: LayerBuilder, first: Step, shape: tuple[int, ...]) -> tu
     channels, rows, columns = shape
     loc = builder.description.loc(first.place, node=first.name)
     wanted = layer.in_channels
-    if wanted is None and weights is not None and not layer.flatten:
+    if wanted is None and weights is not None:
         wanted = weights.in_channels
+    if layer.flatten:  # counts its pixels as channels
+        wanted = None
     plain = first.inputs in (None, (INPUT,))
     if wanted is not None and layer.flatten:
         wanted //= rows * columns
