@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from ai8xc.backends.base import backends
 from ai8xc.cli.main import cli
 from ai8xc.data_files import add_device, read_description, read_registers
+from ai8xc.plugins import load_backends
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "examples/devices/small_device.py"
@@ -21,6 +22,7 @@ HALF_OF_THE_COLUMNS = 384
 
 @pytest.fixture(autouse=True)
 def _forgotten_after_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    load_backends()  # modules register once: not among those that are forgotten
     monkeypatch.setattr("ai8xc.data_files._BROUGHT", {})
     monkeypatch.setattr("ai8xc.backends.base._BACKENDS", dict(backends()))
 
