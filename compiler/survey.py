@@ -162,7 +162,10 @@ def _by_layers(name: str, graph: Graph, device: Device) -> Survey:
         return _summary(name, graph, device, check(graph, device))
     if graph.level != "q":
         return Survey(name, device.name, (), complete=False)
-    made, findings = _to_layers(graph, ctx)
+    try:
+        made, findings = _to_layers(graph, ctx)
+    except Rejected as rejected:
+        return Survey(name, device.name, tuple(rejected.diagnostics), complete=False)
     return _placed(name, made, device, ctx, findings)
 
 
@@ -176,7 +179,10 @@ def _by_outline(name: str, graph: Graph, device: Device, found: Iterable[Diagnos
         return Survey(name, device.name, (*findings, *rejected.diagnostics), complete=False)
     integers, more = outline(graph)
     findings += more
-    layers, more = _to_layers(integers, ctx)
+    try:
+        layers, more = _to_layers(integers, ctx)
+    except Rejected as rejected:  # some input or stand-in has no form on the device
+        return Survey(name, device.name, (*findings, *rejected.diagnostics), complete=False)
     return _placed(name, layers, device, ctx, [*findings, *more])
 
 

@@ -10,6 +10,7 @@ QUANTISER: Final = "about the quantiser's own files: tests/unit/test_quantize_ch
 TORCH: Final = "about torch programs, which need torch to be made: tests/unit/test_torch_import.py"
 CHECKPOINTS: Final = "about checkpoints, which are made by tests/unit/test_vendor_network.py"
 FIRMWARE: Final = "about a compiled project and its tools: tests/property/test_firmware.py"
+DESCRIBED: Final = "about descriptions that the tool writes: tests/e2e/test_vendor_yaml.py"
 REGISTERS: Final = "about register programs, which no user writes: tests/errors/registers.ir"
 PLACES: Final = "about a wish of a description: a pair of networks in tests/unit/test_rules.py"
 
@@ -138,5 +139,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "TR030": TRAINING,
     "UNLOAD-MEM": "tests/e2e/test_unload_entries.py: one entry at the end of a memory",
     "WEIGHT-RANGE": CHECKPOINTS,
+    "YAML-SAY": DESCRIBED,
+    "YAML-START": DESCRIBED,
 }
 """Rule, reason."""
