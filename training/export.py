@@ -60,8 +60,8 @@ def onnx_model(net: nn.Module, shape: Shape) -> bytes:
 def onnx_integers(net: nn.Module, shape: Shape) -> bytes:
     """Return an ONNX model of the device's part, with its integers between QDQ nodes.
 
-    Scales are powers of two. The compiler makes the same program of it as of the network; other
-    tools round averages and ties to even, where the device does not.
+    Scales are powers of two. Other tools round averages and ties to even, where the device does
+    not.
     """
     return _onnx(_Exchanged(device_part(exchange(integers(net)))), shape)
 
