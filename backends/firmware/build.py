@@ -34,6 +34,10 @@ NOT_COMPILED = declare(
     project that was edited, or that does not fit the flash memory, is the usual cause.""",
 )
 
+NO_ROOM: Final = (
+    "`--engine registers` runs the network without the C; compiled with `--no-kat` or "
+    "`--max-checklines N`, the known answer takes less, and an application has no sample"
+)
 OVERFLOW: Final = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
 """What the linker says when weights, sample and known answer are too large."""
 
@@ -234,7 +238,8 @@ def _call(*command: str) -> str:
         full = OVERFLOW.search(done.stderr)
         if full:
             why = f"it needs {full[2]} bytes of {full[1]} more than the chip has"
-        raise Rejected([NOT_COMPILED.at(UNKNOWN, why=why)], unusable=True)
+        help = NO_ROOM if full else None
+        raise Rejected([NOT_COMPILED.at(UNKNOWN, why=why, help=help)], unusable=True)
     return done.stdout
 
 
