@@ -150,3 +150,11 @@ def test_bits_of_real_numbers_are_refused(tmp_path: Path) -> None:
     inputs = {"x": np.ones((1, 4, 8, 8), np.int8), "z": np.ones((1, 4, 8, 8), np.int8)}
     path = saved(model_of(nodes, inputs, opset=18), tmp_path)
     assert ids(path) == {"Q010"}
+
+
+def test_inputs_without_axes_beside_unknown_operators_are_told(tmp_path: Path) -> None:
+    """What cannot be lowered even as an outline is a finding, too."""
+    nodes = [node("Conv", "x w", "c"), node("Unknown", "c rate", "y")]
+    inputs = {"x": real(1, 4, 8, 8), "rate": np.float32(16)}
+    path = saved(model_of(nodes, inputs, {"w": real(4, 4, 1, 1)}), tmp_path)
+    assert "NN010" in ids(path)
