@@ -17,7 +17,8 @@ OVERWRITTEN = declare(
     "data are overwritten before they were read: {why}",
     """Two tensors that are needed at the same time must not share bytes of a data memory, and a
     layer must not write to words that it reads. The placement lets a layer do so where it has
-    provably read each word by then; in a description only `--overlap-data` does.""",
+    provably read each word by then; in a description only `--overlap-data` does, and a stream that
+    ends in front of the layer.""",
     title="data that are still needed",
     level="network",
     source="hardware semantics, section 2.12",

@@ -164,7 +164,8 @@ class Replay:
         if self.overlap or not both.any():
             return
         behind = writes_behind(layer, place, self.device)
-        if behind and Settings.of(self.graph).in_place:
+        streamed = any(isinstance(x, ai8x.Layer) and x.mode.streaming for x in layer.xs)
+        if behind and (streamed or Settings.of(self.graph).in_place):
             return
         memories, words = np.nonzero(both)
         memory, word = int(memories[0]), int(words[0])

@@ -27,7 +27,8 @@ class Settings:
     too. `repeat`: the layers are configured so many times.
     `link_layers`: every layer names the next one. `snoop`: values of the snooper registers.
     `overlap`: layers may write where data are still read; that they do so in time is not checked.
-    `in_place`: they may write over their own input where they provably have read it.
+    `in_place`: they may write over their own input where they provably have read it; layers that
+    read what was streamed always may, as for the vendor's tool.
     `start_layer`, `stop_after`: numbers of the first and the last layer. `one_shot`: stop behind
     each layer and continue.
     `riscv`: the RISC-V core runs the network, the Arm core only starts it. `mlator`: the byte
