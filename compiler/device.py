@@ -132,6 +132,7 @@ class Device(Frozen):
 
     max_pool: PositiveInt
     max_pool_stride: PositiveInt
+    max_pool_stride_transposed: PositiveInt
     max_pool_dilation: PositiveInt
     max_pool_passes: PositiveInt
     max_operands: PositiveInt

@@ -107,15 +107,16 @@ def order_of_pooling(layer: LayerView, network: NetworkView) -> Iterator[Finding
 @layer_rule(
     "POOL-CONVT",
     "2.7",
-    limit="windows that step by 1",
+    limit="windows that step by {d.max_pool_stride_transposed} at most",
     cure="a layer of its own for the pool",
 )
 def pooling_before_spreading(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     """the pool of `{layer}` steps by {step} in front of a transposed convolution
 
-    The registers of a transposed convolution have no field for the step of a pool: programs for
-    different steps are the same, so that they cannot both be right.
+    On MAX78000 the registers of a transposed convolution have no field for the step of a pool:
+    programs for different steps are the same, so that they cannot both be right. MAX78002 counts
+    the pixels behind the spreading, which is exact for steps of 2.
     """
-    step = max(layer.pool_strides)
-    if isinstance(layer.op, ai8x.ConvTranspose2d) and step > 1:
+    step, most = max(layer.pool_strides), network.device.max_pool_stride_transposed
+    if isinstance(layer.op, ai8x.ConvTranspose2d) and step > most:
         yield found(layer, step=step)

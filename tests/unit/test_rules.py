@@ -131,6 +131,7 @@ PAIRS = [
     Pair("DW-MOVE", D2, lambda m: net(placed(groups=4, writes=m)), 0xF0, 0xF),
     Pair("X2D-KERNEL", D0, lambda k: net(up(IMAGE, k=k)), 5, 3),
     Pair("POOL-CONVT", D0, lambda step: net(up(IMAGE, pool=pool(2, step))), 2, 1),
+    Pair("POOL-CONVT", D2, lambda step: net(up(IMAGE, pool=pool(3, step))), 3, 2),
     Pair("X2D-PAD", D0, lambda p: net(up(IMAGE, pad=p)), 3, 2),
     Pair("BYPASS", D0, lambda on: net(conv(IMAGE, bypass=on)), True, False),
     Pair("FLAT-POOL", D0, lambda k: net(linear(IMAGE, pool=pool(k))), 2, 1),
