@@ -28,7 +28,7 @@ PER_FEATURE = 3  # sampled programs for each feature of each device
 
 def golden_folder() -> Path | None:
     """The vector folder, None when there is none."""
-    candidate = Path(os.environ.get("AI8XC_GOLDEN", REPOSITORY / ".." / "shared" / "golden"))
+    candidate = Path(os.environ.get("AI8XC_GOLDEN") or REPOSITORY / ".." / "shared" / "golden")
     return candidate.resolve() if (candidate / "cases").is_dir() else None
 
 
