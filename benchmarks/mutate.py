@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from fuzz.described import judged
 from fuzz.mutations import mutant
+from golden_corpus import NO_VECTORS, golden_folder
 
 
 def arguments() -> argparse.Namespace:
@@ -37,6 +38,8 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Run all seeds; 0 when every network gets what it should."""
     args = arguments()
+    if golden_folder() is None:
+        sys.exit(NO_VECTORS)
     kinds: Counter[str] = Counter()
     rules: Counter[str] = Counter()
     start, busy = time.monotonic(), time.process_time()
