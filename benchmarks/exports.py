@@ -16,24 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from models import built
 
 from ai8xc.driver import Options, compile_graph, load
 from ai8xc.ir.diag import Rejected
-from ai8xc.training import export, layers
+from ai8xc.training import export
 from ai8xc.training.models import MODELS, ModelInfo
 
 FILES = ("registers.json", "memory.npz")
-
-
-def built(info: ModelInfo, bits: int = 8) -> torch.nn.Module:
-    """Return a network with random weights of so many bits."""
-    torch.manual_seed(0)
-    with layers.use_device(info.device):
-        net = info.build().eval()
-    for layer in net.modules():
-        if isinstance(layer, layers.HardwareLayer):
-            layer.bits = bits
-    return net
 
 
 def forms(name: str, net: torch.nn.Module) -> dict[str, bytes]:

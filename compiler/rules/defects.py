@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ai8xc.rules.catalogue import Finding, found, layer_rule
-from ai8xc.rules.view import LayerView, NetworkView, lowest
+from ai8xc.rules.view import LayerView, NetworkView, has_gaps
 
 
 @layer_rule(
@@ -20,8 +20,7 @@ def bias_holes(layer: LayerView, network: NetworkView) -> Iterator[Finding]:
     if layer.place is None or not layer.biased or layer.groups > 1:
         return
     mask = int(layer.place.output_processors)
-    packed = mask >> lowest(mask) if mask else 0
-    if packed & (packed + 1):
+    if has_gaps(mask):
         yield found(layer, mask=mask)
 
 
@@ -68,8 +67,7 @@ def moved_with_gaps(layer: LayerView, network: NetworkView) -> Iterator[Finding]
     if place is None or layer.groups == 1 or place.processors == place.output_processors:
         return
     mask = int(place.processors)
-    packed = mask >> lowest(mask) if mask else 0
-    if packed & (packed + 1):
+    if has_gaps(mask):
         yield found(layer, mask=mask)
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from ai8xc.device import Device
 from ai8xc.dialects import ai8x
 from ai8xc.dialects.settings import Settings
-from ai8xc.ir.core import Graph, Input, Op
+from ai8xc.ir.core import Graph, Op
 
 Pair = tuple[int, int]
 WORD = 4
@@ -27,6 +27,12 @@ def ceil_div(number: int, divisor: int) -> int:
 def lowest(mask: int) -> int:
     """Return the number of the lowest processor in a mask that is not empty."""
     return (mask & -mask).bit_length() - 1
+
+
+def has_gaps(mask: int) -> bool:
+    """Whether processors between the first and the last one of a mask are left out."""
+    packed = mask >> lowest(mask) if mask else 0
+    return packed & (packed + 1) != 0
 
 
 def lanes_of(channels: int, device: Device) -> int:
@@ -250,10 +256,6 @@ class NetworkView:
     def readers(self, layer: LayerView) -> tuple[LayerView, ...]:
         """Return the layers that read this one's output."""
         return tuple(other for other in self.layers if layer.op in other.op.xs)
-
-    def reads_input(self, layer: LayerView) -> bool:
-        """Whether the layer reads an input of the network."""
-        return any(isinstance(x, Input) for x in layer.op.xs)
 
     @property
     def hidden(self) -> int:

@@ -11,7 +11,6 @@ from ai8xc.device import Device
 from ai8xc.dialects import ai8x, q
 from ai8xc.ir.core import Data, Graph, Input, Op
 from ai8xc.ir.diag import Diagnostic
-from ai8xc.ir.loc import Loc
 from ai8xc.ir.types import Element, TensorType
 from ai8xc.passes.identity import OUTPUT_SHIFT, layer_weight
 from ai8xc.passes.layers import advice
@@ -443,8 +442,3 @@ def _shape(shape: Sequence[int]) -> Shape:
     """Return the channels, rows and columns that a tensor of any rank lies in."""
     rest = (*shape[1:], 1, 1, 1)
     return rest[0], rest[1], rest[2]
-
-
-def fused_loc(ops: Sequence[Op]) -> Loc:
-    """Return the place of all these ops."""
-    return ops[0].loc.fuse(*(op.loc for op in ops[1:]))

@@ -102,10 +102,6 @@ class Embedding(nn.Module):
     The device computes the vector; its length is set to 1 by the host, so not in simulation.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.normalizes = True
-
     def _unit(self, y: Tensor) -> Tensor:
         modes = {m.mode for m in self.modules() if isinstance(m, layers.HardwareLayer)}
         y = y.flatten(1)

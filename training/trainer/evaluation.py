@@ -35,7 +35,6 @@ class Measured:
     samples: int
     values: dict[str, float]
     agreement: float | None
-    predictions: Array | None
 
     def record(self) -> dict[str, Any]:
         """Return the numbers for a report."""
@@ -70,7 +69,7 @@ def measure(run: Run, data: Data | None = None, *, checkpoint: Path | None = Non
         if found:
             classes[mode] = np.concatenate(found)
     agreement = float((classes["qat"] == classes["integer"]).mean()) if classes else None
-    return Measured(target.score, len(data.test), values, agreement, classes.get("integer"))
+    return Measured(target.score, len(data.test), values, agreement)
 
 
 def write_sample(data: Data, index: int, folder: Path) -> Path:
