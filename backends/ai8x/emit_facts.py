@@ -106,8 +106,10 @@ def _input(program: Program) -> dict[str, object]:
     graph = program.graph
     fold = graph.get("fold")
     processors = graph.get("input_processors")
+    loaded_from = graph.get("input_loaded_from")
     return {
         "shape": _numbers(graph.get("input_shape")),
+        **({"loaded_from": _numbers(loaded_from)} if loaded_from else {}),
         "scale": graph.get("input_scale"),
         "fold": _numbers(fold) if fold else [1, 1],
         "format": "CHW" if graph.get("input_chw") else "HWC",

@@ -77,6 +77,15 @@ class LowerToReg(Pass):
         return network.settings.on(made)
 
 
+def _loaded_from(graph: Graph) -> tuple[int, ...] | None:
+    """Return the shape that the model gives an input which is loaded in another one, row-major."""
+    shapes = graph.get("input_shapes")
+    if not isinstance(shapes, tuple) or graph.get("fold"):
+        return None
+    shape, loaded = tuple(shapes[0][1:]), graph.inputs[0].type.shape[1:]
+    return None if (*shape, 1, 1)[:3] == (*loaded, 1, 1)[:3] else shape
+
+
 def _interface(network: HardwareNetwork) -> dict[str, object]:
     """Return how values of the model lie in the words of the program, as attributes.
 
@@ -86,6 +95,7 @@ def _interface(network: HardwareNetwork) -> dict[str, object]:
     fed = start.source_processors if network.settings.fifo else start.processors
     return {
         "input_shape": tuple(graph.inputs[0].type.shape[1:]),
+        "input_loaded_from": _loaded_from(graph),
         "input_scale": graph.inputs[0].type.scale or 0.0,
         "input_processors": Mask(fed),
         "input_parts": start.op.parts,

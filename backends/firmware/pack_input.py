@@ -48,7 +48,9 @@ def stored(layout: dict[str, Any], sample: Array) -> Array:
     wanted = (shape[0] // (fold_rows * fold_columns), rows * fold_rows, columns * fold_columns)
     if sample.dtype.kind not in "fiu" or not np.isfinite(sample).all():
         raise bad_input("it must hold finite numbers")
-    flat = wanted[:-1] if columns * fold_columns == 1 else wanted
+    flat: tuple[int, ...] = wanted[:-1] if columns * fold_columns == 1 else wanted
+    if "loaded_from" in layout:  # the model has another shape than what is loaded
+        flat = tuple(int(n) for n in layout["loaded_from"])
     if sample.shape not in (wanted, flat):
         raise bad_input(f"its shape is {sample.shape}, the input's is {flat}")
     kind = TensorType((1, *wanted), "i8", scale=layout["scale"] or None)
